@@ -8,26 +8,22 @@
 
 static Command it;
 
-static void shows(const char *part) {
-    ck_assert_msg(strstr(it.out, part) != NULL, "\"%s\" lacks \"%s\"", it.out, part);
-}
-
 // All that a slow link costs is exposed communication. Tokens stand where samples did.
 START_TEST(a_row_says_how_well_devices_are_used_and_what_it_lost) {
     ck_assert_int_eq(command_run(&it, "sim --gpus 4 --link 1MB/s,5us"), 0);
-    shows("  speed-up   eff.    MFU   memory  lost to\n");
-    shows("MiB  exposed\n");
-    shows("sent by a device, last row: 159KiB within its node\n");
-    shows("memory, last row: parameters 106KiB  gradients 106KiB");
+    test_has(it.out, "  speed-up   eff.    MFU   memory  lost to\n");
+    test_has(it.out, "MiB  exposed\n");
+    test_has(it.out, "sent by a device, last row: 159KiB within its node\n");
+    test_has(it.out, "memory, last row: parameters 106KiB  gradients 106KiB");
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --model gpt2 --gpus 16 --recompute full"), 0);
-    shows(" tokens/s  ");
-    shows("% of their peak (HFU), last row\n");
-    shows(" to other nodes\n");
+    test_has(it.out, " tokens/s  ");
+    test_has(it.out, "% of their peak (HFU), last row\n");
+    test_has(it.out, " to other nodes\n");
     ck_assert_ptr_null(strstr(it.out, "samples/s"));
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "COLUMNS=100 sim --model gpt2 --gpus 2"), 0);
-    shows("samples/s   tokens/s");
+    test_has(it.out, "samples/s   tokens/s");
     command_finish(&it);
 }
 END_TEST
@@ -36,10 +32,10 @@ END_TEST
 // and the part has a column, however little it is.
 START_TEST(a_little_that_is_lost_is_not_rounded_away) {
     ck_assert_int_eq(command_run(&it, "sim --gpus 1,8 --model resnet50"), 0);
-    shows("   1.00x   100% ");
-    shows("   7.99x  99.9% ");
-    shows("  contended\n");
-    shows("gpus    work  launch  contended  ");
+    test_has(it.out, "   1.00x   100% ");
+    test_has(it.out, "   7.99x  99.9% ");
+    test_has(it.out, "  contended\n");
+    test_has(it.out, "gpus    work  launch  contended  ");
     command_finish(&it);
 }
 END_TEST
@@ -50,8 +46,8 @@ START_TEST(an_efficiency_above_100_percent_has_a_reason) {
     ck_assert_int_eq(command_run(&it, "sim --model mlp --gpus 12,24 --network alpha-beta "
                                       "--hierarchical"),
                      0);
-    shows("above 100%: with 24 devices exposed is ");
-    shows(" ms less than in proportion to the\nfirst row\n");
+    test_has(it.out, "above 100%: with 24 devices exposed is ");
+    test_has(it.out, " ms less than in proportion to the\nfirst row\n");
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --gpus 8"), 0);
     ck_assert_ptr_null(strstr(it.out, "above 100%"));
@@ -101,8 +97,8 @@ START_TEST(a_replay_needs_no_model) {
                          "--data digits:count=200 --trace run > log && rm tiny.model && "
                          "sim --trace run --csv"),
         0);
-    shows("tandem.sweep.v1,1,64,");
-    shows(",,,,,,,,,,");  // device_bytes to lost_ms are empty: without answers
+    test_has(it.out, "tandem.sweep.v1,1,64,");
+    test_has(it.out, ",,,,,,,,,,");  // device_bytes to lost_ms are empty: without answers
     ck_assert_ptr_null(strstr(it.out, ",,,,,,,,,,,"));  // but quantiles of its steps follow
     command_finish(&it);
 }
@@ -128,12 +124,12 @@ START_TEST(a_step_that_does_not_fit_would_with_the_options_that_are_named) {
         command_finish(&it);
     }
     ck_assert_int_eq(command_run(&it, "sim --model llama-3-405b --gpus 8 --point"), 0);
-    shows("\n  none of --zero, --recompute, --accumulate and --tp alone makes it fit,\n"
-          "  nor those tried together; --advise tries more, with --pp\n");
+    test_has(it.out, "\n  none of --zero, --recompute, --accumulate and --tp alone makes it fit,\n"
+                     "  nor those tried together; --advise tries more, with --pp\n");
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --point %s", lines[3]), 0);
-    shows("GiB on stage0;");
-    shows("memory on stage0: ");
+    test_has(it.out, "GiB on stage0;");
+    test_has(it.out, "memory on stage0: ");
     command_finish(&it);
 }
 END_TEST

@@ -9,10 +9,6 @@
 
 #define RECORD "train -q --device reference --model linear --data digits:count=2000 --steps 12 "
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
-}
-
 static void refuse(const char *line, const char *message) {
     Command c = {0};
     ck_assert_msg(command_run(&c, "%s", line) == 2, "%s: %s", line, c.out);
@@ -30,9 +26,9 @@ END_TEST
 START_TEST(a_title_says_how_many_devices_share_a_batch) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --tp 2 --pp 2 --model mlp"), 0);
-    expect(&c, "mlp  batch 64 for every 4 devices (weak scaling)");
-    expect(&c, "\n   4     64 ");
-    expect(&c, "\n   8    128 ");
+    test_has(c.out, "mlp  batch 64 for every 4 devices (weak scaling)");
+    test_has(c.out, "\n   4     64 ");
+    test_has(c.out, "\n   8    128 ");
     command_finish(&c);
 }
 END_TEST
@@ -40,8 +36,8 @@ END_TEST
 START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim"), 0);
-    expect(&c, "net  batch 64 a device (weak scaling)");
-    expect(&c, "dgx-a100");
+    test_has(c.out, "net  batch 64 a device (weak scaling)");
+    test_has(c.out, "dgx-a100");
     ck_assert_ptr_nonnull(strstr(c.err, "next: sim --gpus"));
     ck_assert_ptr_nonnull(strstr(c.err, "next: train"));
     ck_assert_ptr_nonnull(strstr(c.err, "next: sim --trace"));
@@ -54,7 +50,7 @@ START_TEST(without_words_there_is_something_to_see_and_to_do_next) {
     command_start_on_terminal(&c, "sh -c 'train -q --model linear --device reference --data "
                                   "digits:count=500 --steps 3 --trace run/ && sim --trace run//'");
     command_wait(&c, 60);
-    expect(&c, "next: sim --trace run --ranks 1,2,4");
+    test_has(c.out, "next: sim --trace run --ranks 1,2,4");
     command_finish(&c);
 }
 END_TEST
@@ -68,8 +64,8 @@ START_TEST(the_help_says_what_holds_for_sim) {
     ck_assert_ptr_nonnull(strstr(c.out, "\n1\n"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --help batch && sim --help csv && sim --help report"), 0);
-    expect(&c, "(weak scaling): 64");
-    expect(&c, "tail -n +2");
+    test_has(c.out, "(weak scaling): 64");
+    test_has(c.out, "tail -n +2");
     ck_assert_ptr_null(strstr(c.out, "was learned"));
     command_finish(&c);
 }
@@ -104,9 +100,9 @@ END_TEST
 START_TEST(a_recorded_run_is_replayed) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, RECORD "--ranks 2 --trace run > log && sim --trace run"), 0);
-    expect(&c, "replay of linear on 2 ranks, batch 64, seed 1");
-    expect(&c, "ms recorded (median)");
-    expect(&c, "[simulated from 11 steps]");             // without the first
+    test_has(c.out, "replay of linear on 2 ranks, batch 64, seed 1");
+    test_has(c.out, "ms recorded (median)");
+    test_has(c.out, "[simulated from 11 steps]");        // without the first
     ck_assert(!command_wrote(&c, "predictions.jsonl"));  // nothing was predicted
     command_finish(&c);
 }
@@ -123,9 +119,9 @@ START_TEST(whatever_changes_the_recorded_run_makes_a_prediction) {
     const char *first = strstr(c.out, "replay of linear");
     ck_assert_ptr_nonnull(first);
     ck_assert_ptr_null(strstr(first + 1, "replay of"));
-    expect(&c, "mlp:hidden=64  batch 64");
-    expect(&c, "laptop: 4 cores");
-    expect(&c, "linear  batch 32");
+    test_has(c.out, "mlp:hidden=64  batch 64");
+    test_has(c.out, "laptop: 4 cores");
+    test_has(c.out, "linear  batch 32");
     command_finish(&c);
 }
 END_TEST
@@ -157,8 +153,8 @@ START_TEST(a_prediction_is_known_to_the_last_digit) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --all-reduce ring --bucket-kib 64,256 --plain"),
                      0);
-    expect(&c, "schema tandem.sweep.v1\nranks.1.batch 64\nranks.1.step_ms 0.358155707 ms\n");
-    expect(&c, "ranks.8.batch 512\n");
+    test_has(c.out, "schema tandem.sweep.v1\nranks.1.batch 64\nranks.1.step_ms 0.358155707 ms\n");
+    test_has(c.out, "ranks.8.batch 512\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 > a && sim --gpus 8 > b && cmp a b"), 0);
     command_finish(&c);
@@ -195,7 +191,7 @@ END_TEST
 START_TEST(a_ledger_that_nobody_named_is_only_a_note) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "mkdir predictions.jsonl && sim --ranks 1,2"), 0);
-    expect(&c, "speed-up");
+    test_has(c.out, "speed-up");
     const char *note = strstr(c.err, "predictions.jsonl: Is a directory");
     ck_assert_ptr_nonnull(note);
     ck_assert_ptr_null(strstr(note + 30, "Is a directory"));  // once
@@ -244,8 +240,8 @@ START_TEST(computation_is_told_apart_into_work_and_launches) {
     Command c = {0};
     double compute, launch;
     ck_assert_int_eq(command_run(&c, "sim --gpus 2 --point --dilate 4"), 0);
-    expect(&c, "gpus    work  launch");
-    expect(&c, "times x4 (--dilate)");
+    test_has(c.out, "gpus    work  launch");
+    test_has(c.out, "times x4 (--dilate)");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 2 --point --dilate 4 --plain | "
                                      "grep -e compute_ms -e launch_ms"),
@@ -262,9 +258,9 @@ END_TEST
 START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000"), 0);
-    expect(&c, "91.4GiB  DOES NOT FIT\n");
-    expect(&c, "1.43GiB  work\n");
-    expect(&c, "DOES NOT FIT on 1 device: 91.4GiB of 80GiB;  with --accumulate 2 it would\n");
+    test_has(c.out, "91.4GiB  DOES NOT FIT\n");
+    test_has(c.out, "1.43GiB  work\n");
+    test_has(c.out, "DOES NOT FIT on 1 device: 91.4GiB of 80GiB;  with --accumulate 2 it would\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --csv"), 0);
     ck_assert_ptr_nonnull(strstr(c.out, ",memory_bytes,device_bytes,fits,tokens_per_s,mfu,hfu,"));
@@ -272,11 +268,11 @@ START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
     ck_assert_ptr_nonnull(strstr(c.out, ",85899345920,true,,"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --plain"), 0);
-    expect(&c, "ranks.1.fits false\n");
-    expect(&c, "ranks.64.fits true\n");
+    test_has(c.out, "ranks.1.fits false\n");
+    test_has(c.out, "ranks.64.fits true\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --ranks 2 --plain"), 0);
-    expect(&c, "ranks.2.fits -\n");
+    test_has(c.out, "ranks.2.fits -\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,64 --batch 1000000 --json | grep fits.: && "
                                      "sim --ranks 2 --json | grep fits.:"),
@@ -284,8 +280,8 @@ START_TEST(memory_is_told_of_every_row_and_who_does_not_fit) {
     ck_assert_str_eq(c.out, "  \"fits\": false,\n  \"fits\": true,\n  \"fits\": null,\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --shards 16"), 0);
-    expect(&c, "16 shards in all");
-    expect(&c, "computation in the last row: 200 roofline operations");
+    test_has(c.out, "16 shards in all");
+    test_has(c.out, "computation in the last row: 200 roofline operations");
     command_finish(&c);
 }
 END_TEST
@@ -293,10 +289,10 @@ END_TEST
 START_TEST(a_log_has_a_line_for_each_row_and_v_the_operations_of_the_last) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 2 --log l -v && cut -d' ' -f2- l"), 0);
-    expect(&c, "\na step of 2 ranks, operation by operation\n");
-    expect(&c, "\nbucket0 ");
-    expect(&c, "1 rank, batch 64: 0.358156 ms a step\n");
-    expect(&c, "2 ranks, batch 128: ");
+    test_has(c.out, "\na step of 2 ranks, operation by operation\n");
+    test_has(c.out, "\nbucket0 ");
+    test_has(c.out, "1 rank, batch 64: 0.358156 ms a step\n");
+    test_has(c.out, "2 ranks, batch 128: ");
     command_finish(&c);
 }
 END_TEST
@@ -307,9 +303,9 @@ START_TEST(one_recorded_step_has_no_spread) {
                                             "sim --trace run --compare r.json && "
                                             "sim --trace run --ranks 1,2"),
                      0);
-    expect(&c, "[simulated from 1 step]");
-    expect(&c, "recorded: 1 step, too few");
-    expect(&c, "ms measured (1 step)");
+    test_has(c.out, "[simulated from 1 step]");
+    test_has(c.out, "recorded: 1 step, too few");
+    test_has(c.out, "ms measured (1 step)");
     ck_assert_ptr_null(strstr(c.out, "8 of 10"));
     command_finish(&c);
 }
@@ -324,9 +320,9 @@ START_TEST(an_interrupted_sweep_keeps_the_rows_that_are_done) {
     ck_assert_int_eq(kill(c.pid, SIGINT), 0);
     command_wait(&c, 60);
     ck_assert_int_eq(c.status, 130);
-    expect(&c, "128     0.3582");
-    expect(&c, "where a step goes");
-    expect(&c, "2 of 3 rows are done and kept: interrupted after");
+    test_has(c.out, "128     0.3582");
+    test_has(c.out, "where a step goes");
+    test_has(c.out, "2 of 3 rows are done and kept: interrupted after");
     ck_assert(command_wrote(&c, "r.json"));
     ck_assert(command_wrote(&c, "p.jsonl"));
     command_finish(&c);
@@ -341,19 +337,19 @@ START_TEST(what_was_predicted_before_the_run_is_told_from_what_was_not) {
                                  "sim --trace run --compare two.json && rm predictions.jsonl && "
                                  "sim --trace run --compare two.json"),
                      0);
-    expect(&c, "2 ranks, batch 128: step ");
-    expect(&c, ", before the run began");
-    expect(&c, ", AFTER the run began");
+    test_has(c.out, "2 ranks, batch 128: step ");
+    test_has(c.out, ", before the run began");
+    test_has(c.out, ", AFTER the run began");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, RECORD
                                  "--ranks 2 --trace run --report two.json > log && "
                                  "printf '{\"sch' > predictions.jsonl && "
                                  "sim --trace run --ranks 2 --model linear --compare two.json"),
                      0);
-    expect(&c, ", AFTER the run began");
+    test_has(c.out, ", AFTER the run began");
     ck_assert_ptr_nonnull(strstr(c.err, "predictions.jsonl:1: this is no prediction (cut off?)"));
-    expect(&c, "exposed_comm");
-    expect(&c, "step (median)");
+    test_has(c.out, "exposed_comm");
+    test_has(c.out, "step (median)");
     command_finish(&c);
 }
 END_TEST
@@ -365,9 +361,9 @@ START_TEST(other_numbers_of_ranks_are_predicted_and_the_same_each_time) {
                                             "sim --trace run --ranks 1,2,4 > b && "
                                             "cmp a b && cat a"),
                      0);
-    expect(&c, "batch 64 a rank (weak scaling)");
-    expect(&c, "1.00x");
-    expect(&c, "256");  // the batch of four ranks
+    test_has(c.out, "batch 64 a rank (weak scaling)");
+    test_has(c.out, "1.00x");
+    test_has(c.out, "256");  // the batch of four ranks
     command_finish(&c);
 }
 END_TEST
@@ -429,7 +425,7 @@ START_TEST(a_report_is_written_and_printed) {
                                  RECORD "--trace run > log && sim --trace run --report sim.json "
                                         "--json | head -c 400"),
                      0);
-    expect(&c, "\"kind\": \"sim\"");
+    test_has(c.out, "\"kind\": \"sim\"");
     ck_assert(command_wrote(&c, "sim.json"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 2 --json | head -c 1 && sim --gpus 2 --report "

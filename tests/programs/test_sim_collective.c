@@ -6,19 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
-}
-
 // Eight A100: 15 us of NCCL's and 20 of the machine file's; then a bus of 240 GB/s: 7905.37 us.
 START_TEST(a_collective_has_the_columns_of_nccl_tests) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 8 --sizes 8,1GiB"), 0);
-    expect(&c, "all_reduce on 8 devices of dgx-a100, 1 node: NCCL's model  [simulated]\n");
-    expect(&c,
-           "          8           2  float          Ring       LL      35.00    0.00    0.00\n");
-    expect(&c,
-           " 1073741824   268435456  float          Ring   Simple    7905.37  135.82  237.69\n");
+    test_has(c.out, "all_reduce on 8 devices of dgx-a100, 1 node: NCCL's model  [simulated]\n");
+    test_has(c.out,
+             "          8           2  float          Ring       LL      35.00    0.00    0.00\n");
+    test_has(c.out,
+             " 1073741824   268435456  float          Ring   Simple    7905.37  135.82  237.69\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --collective all_gather --gpus 2,16 --sizes 1KiB..4KiB "
                                      "--nccl-algo ring --nccl-proto simple | grep -c Simple"),
@@ -36,13 +32,13 @@ START_TEST(servers_on_ethernet_have_prices) {
     Command c = {0};
     const char *on = "--gpus 4 --platform ethernet-cluster";
     ck_assert_int_eq(command_run(&c, "sim --collective all_reduce %s --sizes 8,64KiB,1GiB", on), 0);
-    expect(&c, "all_reduce on 4 devices of ethernet-cluster, 4 nodes: NCCL's model");
-    expect(&c, "  Tree       LL      26.81    0.00    0.00\n");
-    expect(&c, "  Ring       LL      52.98    1.24    1.86\n");
-    expect(&c, "  Ring   Simple   134347.1    7.99   11.99\n");
+    test_has(c.out, "all_reduce on 4 devices of ethernet-cluster, 4 nodes: NCCL's model");
+    test_has(c.out, "  Tree       LL      26.81    0.00    0.00\n");
+    test_has(c.out, "  Ring       LL      52.98    1.24    1.86\n");
+    test_has(c.out, "  Ring   Simple   134347.1    7.99   11.99\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim %s --network nccl", on), 0);
-    expect(&c, "network: NCCL's own model");
+    test_has(c.out, "network: NCCL's own model");
     command_finish(&c);
 }
 END_TEST
@@ -60,13 +56,13 @@ START_TEST(a_count_is_of_one_ranks_part_where_ranks_have_parts) {
         Command c = {0};
         ck_assert_int_eq(
             command_run(&c, "sim --collective %s --gpus 8 --sizes 64KiB", rows[i].kind), 0);
-        expect(&c, rows[i].columns);
+        test_has(c.out, rows[i].columns);
         command_finish(&c);
     }
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --collective all_gather --gpus 8 --sizes 64KiB --json"),
                      0);
-    expect(&c, "\"count\": 2048");
+    test_has(c.out, "\"count\": 2048");
     command_finish(&c);
 }
 END_TEST
@@ -75,10 +71,10 @@ START_TEST(json_has_the_same_and_the_channels) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --collective all_to_all --gpus 16 --sizes 1MiB --json"),
                      0);
-    expect(&c, "\"collective\": \"all_to_all\"");
-    expect(&c, "\"nodes\": 2");
-    expect(&c, "\"algorithm\": \"P2P\"");
-    expect(&c, "\"channels\": ");
+    test_has(c.out, "\"collective\": \"all_to_all\"");
+    test_has(c.out, "\"nodes\": 2");
+    test_has(c.out, "\"algorithm\": \"P2P\"");
+    test_has(c.out, "\"channels\": ");
     ck_assert(c.out[0] == '{');
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 2,4 --sizes 8 --json"), 0);
@@ -95,15 +91,15 @@ START_TEST(a_measured_table_is_set_beside_it) {
                                  "# size count type time\\n8 2 float 55.6\\n' > t && "
                                  "sim --collective all_reduce --compare t"),
                      0);
-    expect(&c, "all_reduce on 2 devices of dgx-a100, 1 node");
-    expect(&c, "27.80    0.00      55.60    0.00  -50.0%\n");
-    expect(&c, "1 row: mean error 50.0 %, at most -50.0 % at 8B\n");
+    test_has(c.out, "all_reduce on 2 devices of dgx-a100, 1 node");
+    test_has(c.out, "27.80    0.00      55.60    0.00  -50.0%\n");
+    test_has(c.out, "1 row: mean error 50.0 %, at most -50.0 % at 8B\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "printf 'bytes,time\\n8,70\\n' | sim --collective all_reduce "
                                      "--compare - --gpus 8 --json"),
                      0);
-    expect(&c, "\"measured_us\": 70");
-    expect(&c, "\"mean_error\": 0.49999");
+    test_has(c.out, "\"measured_us\": 70");
+    test_has(c.out, "\"mean_error\": 0.49999");
     command_finish(&c);
 }
 END_TEST
@@ -117,8 +113,8 @@ START_TEST(a_platform_is_fitted_to_a_table_and_written) {
                                  "(echo bytes,time; cat rows) > t.csv && "
                                  "sim --fit t.csv --gpus 8 --collective all_gather --out m.yaml"),
                      0);
-    expect(&c, "dgx-a100: 3 constants fitted to 15 rows of 1 table of all_gather\n");
-    expect(&c, "  table 1            8      1    30");
+    test_has(c.out, "dgx-a100: 3 constants fitted to 15 rows of 1 table of all_gather\n");
+    test_has(c.out, "  table 1            8      1    30");
     double fitted = 0, others = 0;
     const char *end = strstr(c.out, "\nmean error ");
     ck_assert_ptr_nonnull(end);
@@ -149,19 +145,19 @@ START_TEST(the_largest_sizes_fit_80_columns) {
     ck_assert_int_eq(command_run(&c, "sim --collective all_reduce --gpus 1000000 --sizes "
                                      "8,1GiB,1TiB > t && awk 'length > 80 {exit 1}' t && cat t"),
                      0);
-    expect(&c, "\n1099511627776 274877906944 float ");
-    expect(&c, "\n            8            2 float ");
+    test_has(c.out, "\n1099511627776 274877906944 float ");
+    test_has(c.out, "\n            8            2 float ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "printf 'bytes,time\n1099511627776,15443111\n' | sim "
                                      "--collective all_reduce --compare - --gpus 1000000 > t && "
                                      "awk 'length > 80 {exit 1}' t && cat t"),
                      0);
-    expect(&c, "\n1099511627776 ");
+    test_has(c.out, "\n1099511627776 ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "COLUMNS=40 sim --collective all_reduce --sizes 8,1TiB > t && "
                                      "awk 'length > 40 && /^ *[0-9]/ {exit 1}' t && cat t"),
                      0);
-    expect(&c, "   busbw\n");
+    test_has(c.out, "   busbw\n");
     command_finish(&c);
 }
 END_TEST
@@ -171,15 +167,15 @@ START_TEST(numbers_of_devices_that_do_not_suit_say_so_between_the_others) {
     Command c = {0};
     const char *nvls = "sim --collective all_reduce --platform dgx-h100 --nccl-algo nvls ";
     ck_assert_int_eq(command_run(&c, "%s --sizes 1MiB --gpus 1,2,8", nvls), 0);
-    expect(&c, "  not for 1 device: one device has nobody to exchange with");
-    expect(&c, "all_reduce on 2 devices of dgx-h100, 1 node: NCCL's model  [simulated]\n"
-               "  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
-               "  --nccl-algo or --nccl-proto out\n\nall_reduce on 8 devices");
-    expect(&c, "    1048576      262144  float          NVLS ");
+    test_has(c.out, "  not for 1 device: one device has nobody to exchange with");
+    test_has(c.out, "all_reduce on 2 devices of dgx-h100, 1 node: NCCL's model  [simulated]\n"
+                    "  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
+                    "  --nccl-algo or --nccl-proto out\n\nall_reduce on 8 devices");
+    test_has(c.out, "    1048576      262144  float          NVLS ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "%s --sizes 1MiB --gpus 2,8 --json", nvls), 0);
-    expect(&c, "\"rows\": [],\n    \"refused\": \"all_reduce over 2 ranks on 1 node: no NVLS");
-    expect(&c, "\"algorithm\": \"NVLS\"");
+    test_has(c.out, "\"rows\": [],\n    \"refused\": \"all_reduce over 2 ranks on 1 node: no NVLS");
+    test_has(c.out, "\"algorithm\": \"NVLS\"");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "%s --gpus 1,2", nvls), 2);
     ck_assert_str_eq(c.out, "");

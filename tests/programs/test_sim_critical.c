@@ -8,10 +8,6 @@
 
 static Command it;
 
-static void shows(const char *part) {
-    ck_assert_msg(strstr(it.out, part) != NULL, "\"%s\" lacks \"%s\"", it.out, part);
-}
-
 static void fits_80_columns(const char *text) {
     for (const char *end; (end = strchr(text, '\n')); text = end + 1)
         ck_assert_msg(end - text <= 80, "too wide: %.*s", (int)(end - text), text);
@@ -19,20 +15,20 @@ static void fits_80_columns(const char *text) {
 
 START_TEST(a_bill_says_what_a_step_is_made_of) {
     ck_assert_int_eq(command_run(&it, "sim --gpus 8 --point --critical-path"), 0);
-    shows("\nthe critical path of a step, ");
-    shows("\nranks of all that is shown: 0..7\n");
-    shows("\noperation               x       ms     %  gain ms  then critical\n");
-    shows("\nconv2.backward_input    1  ");
-    shows("\nhost launches           1  ");
-    shows(" more: -v ");
+    test_has(it.out, "\nthe critical path of a step, ");
+    test_has(it.out, "\nranks of all that is shown: 0..7\n");
+    test_has(it.out, "\noperation               x       ms     %  gain ms  then critical\n");
+    test_has(it.out, "\nconv2.backward_input    1  ");
+    test_has(it.out, "\nhost launches           1  ");
+    test_has(it.out, " more: -v ");
     fits_80_columns(it.out);
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --gpus 16 --point --model gpt2 --pp 4 --tp 2 --batch 64 "
                                       "--accumulate 8 --critical-path"),
                      0);
-    shows("kind of work");
-    shows("linear forward ");
-    shows("  attent..");
+    test_has(it.out, "kind of work");
+    test_has(it.out, "linear forward ");
+    test_has(it.out, "  attent..");
     fits_80_columns(strstr(it.out, "the critical path"));
     command_finish(&it);
     ck_assert_int_eq(command_run(&it, "sim --gpus 1 --critical-path -v"), 0);
@@ -79,7 +75,7 @@ START_TEST(a_gain_below_0_is_explained) {
     ck_assert_int_eq(command_run(&it, "sim --gpus 4 --point --model mlp --zero 3 --batch 32 "
                                       "--recompute selective --platform pcie-8 --critical-path"),
                      0);
-    shows("\na gain below 0: what comes sooner then shares links with what is urgent\n");
+    test_has(it.out, "\na gain below 0: what comes sooner then shares links with what is urgent\n");
     const char *row = strstr(it.out, "logits.forward");
     ck_assert_msg(row && strstr(row, "  -0.00"), "no gain below 0: %s", it.out);
     command_finish(&it);

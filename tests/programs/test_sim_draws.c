@@ -7,10 +7,6 @@
 
 #define RECORD "train -q --device reference --model linear --data digits:count=2000 --steps 12 "
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
-}
-
 // Drawn from the recorded steps, the same each time; more steps, or another seed, are others.
 START_TEST(recorded_steps_are_drawn) {
     Command c = {0};
@@ -22,13 +18,13 @@ START_TEST(recorded_steps_are_drawn) {
                                  "sim --trace run --jitter apart --steps 300 --report r.json "
                                  "--compare m.json && grep jitter r.json"),
                      0);
-    expect(&c, "replay of linear on 2 ranks, batch 64, seed 1  [11 drawn from 11 steps]\n"
-               "  each is a recorded one, of all ranks at once\n");
-    expect(&c, "\n  p99 ");
-    expect(&c, "[300 drawn from 11 steps]\n  each rank draws whole steps of its own record");
-    expect(&c, "\nstep, p99 ");
-    expect(&c, "\"jitter\": \"apart\"");
-    expect(&c, "correlation of the ranks' own times in a recorded step: ");
+    test_has(c.out, "replay of linear on 2 ranks, batch 64, seed 1  [11 drawn from 11 steps]\n"
+                    "  each is a recorded one, of all ranks at once\n");
+    test_has(c.out, "\n  p99 ");
+    test_has(c.out, "[300 drawn from 11 steps]\n  each rank draws whole steps of its own record");
+    test_has(c.out, "\nstep, p99 ");
+    test_has(c.out, "\"jitter\": \"apart\"");
+    test_has(c.out, "correlation of the ranks' own times in a recorded step: ");
     command_finish(&c);
 }
 END_TEST
@@ -44,11 +40,12 @@ START_TEST(predictions_vary_as_recorded_steps_did) {
                                         "--steps 30 --seed 1 | cmp a - && grep jitter r.json && "
                                         "sim --trace run --ranks 2 --jitter recorded"),
                      0);
-    expect(&c, "\n30 steps, last row: mean ");
-    expect(&c, "with operations that vary as in recorded steps, each rank by itself; seed 1\n");
-    expect(&c, "\"jitter\": \"apart\"");
-    expect(&c, "\n11 steps, last row: mean ");
-    expect(&c, "with operations that vary as in recorded steps, all ranks alike; seed 1\n");
+    test_has(c.out, "\n30 steps, last row: mean ");
+    test_has(c.out,
+             "with operations that vary as in recorded steps, each rank by itself; seed 1\n");
+    test_has(c.out, "\"jitter\": \"apart\"");
+    test_has(c.out, "\n11 steps, last row: mean ");
+    test_has(c.out, "with operations that vary as in recorded steps, all ranks alike; seed 1\n");
     command_finish(&c);
 }
 END_TEST

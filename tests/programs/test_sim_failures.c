@@ -4,21 +4,19 @@
 
 #include <string.h>
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
-}
-
 #define TIMES "--checkpoint-seconds 60 --restart-seconds 300 "
 
 // 50,700 h over 1,024 devices: 49.5 h; Young: sqrt(2 60 178242) s = 77.1 minutes.
 START_TEST(goodput_stands_below_the_sizes) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 512,1024 --mtbf 50700 " TIMES), 0);
-    expect(&c, "failures: each device once in 50700 h; a checkpoint takes 60 s, a restart 300 s");
-    expect(&c, "\ngpus   mtbf  Young   Daly   best  goodput  formula  saving  redo  restart\n");
-    expect(&c, "\n 512  99.0h   1.8h   1.8h ");
-    expect(&c, "\n1024  49.5h  77.1m  76.4m ");
-    expect(&c, "last row: a checkpoint every ");
+    test_has(c.out,
+             "failures: each device once in 50700 h; a checkpoint takes 60 s, a restart 300 s");
+    test_has(c.out,
+             "\ngpus   mtbf  Young   Daly   best  goodput  formula  saving  redo  restart\n");
+    test_has(c.out, "\n 512  99.0h   1.8h   1.8h ");
+    test_has(c.out, "\n1024  49.5h  77.1m  76.4m ");
+    test_has(c.out, "last row: a checkpoint every ");
     for (const char *line = c.out, *end; (end = strchr(line, '\n')); line = end + 1)
         ck_assert_int_le((int)(end - line), 80);
     command_finish(&c);
@@ -28,8 +26,9 @@ END_TEST
 START_TEST(the_report_has_goodput_and_what_it_is_made_of) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --mtbf 1000 --json " TIMES), 0);
-    expect(&c, "\"failures\": {\n    \"device_mtbf_s\": 3600000.0,\n    \"mtbf_s\": 450000.0,");
-    expect(&c, "\"simulated\": 20000");
+    test_has(c.out,
+             "\"failures\": {\n    \"device_mtbf_s\": 3600000.0,\n    \"mtbf_s\": 450000.0,");
+    test_has(c.out, "\"simulated\": 20000");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --json"), 0);
     ck_assert_ptr_null(strstr(c.out, "\"failures\""));
@@ -40,7 +39,7 @@ END_TEST
 START_TEST(a_run_without_progress_says_so) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --mtbf 0.002 " TIMES), 0);
-    expect(&c, "no progress");
+    test_has(c.out, "no progress");
     command_finish(&c);
 }
 END_TEST

@@ -6,10 +6,6 @@
 
 #include "tests/support/command.h"
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text), "no \"%s\" in:\n%s", text, c->out);
-}
-
 static void refuse(const char *line, const char *message) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "%s", line), 2);
@@ -64,7 +60,7 @@ START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
                                      "5us/' $TANDEM_SOURCE/machines/dgx-a100.yaml > old.yaml && "
                                      "sim --gpus 1 --platform old.yaml"),
                      0);
-    expect(&c, "work  launch");
+    test_has(c.out, "work  launch");
     command_finish(&c);
     refuse("sed -e '/issue:/d' -e '/gap:/d' -e 's/launch: .*/launch: 5us/' "
            "$TANDEM_SOURCE/machines/dgx-a100.yaml > old.yaml && "
@@ -117,8 +113,8 @@ START_TEST(buckets_of_zero_grow_with_the_ranks) {
     ck_assert_double_gt(step_ms("--zero 1"), 0);
     ck_assert_double_gt(step_ms("--zero 1 --bucket-kib 1024,25600"), 3 * step_ms("--zero 1"));
     ck_assert_int_eq(command_run(&c, "sim --gpus 8,64 --zero 1"), 0);
-    expect(&c, "\nZeRO: buckets of 64MiB, last row, 1MiB for each data-parallel rank "
-               "(--bucket-kib)\n");
+    test_has(c.out, "\nZeRO: buckets of 64MiB, last row, 1MiB for each data-parallel rank "
+                    "(--bucket-kib)\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 64 && sim --gpus 8 --zero 1 && "
                                      "sim --gpus 64 --zero 1 --bucket-kib 4,32"),
@@ -133,15 +129,16 @@ END_TEST
 START_TEST(numbers_that_options_do_not_suit_say_so_between_the_others) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,2,3,4 --tp 2 --model gpt"), 0);
-    expect(&c, "\n   1  not for 1 device: --tp 2 needs 2 ranks, and there is 1; give 2 or more\n"
-               "   2     64 ");
-    expect(&c, "\n   3  not for 3 devices: 3 ranks are not a multiple of --tp 2; give 2 or 4\n"
-               "   4    128 ");
-    expect(&c, "speed-up and efficiency against 2 devices;");
+    test_has(c.out,
+             "\n   1  not for 1 device: --tp 2 needs 2 ranks, and there is 1; give 2 or more\n"
+             "   2     64 ");
+    test_has(c.out, "\n   3  not for 3 devices: 3 ranks are not a multiple of --tp 2; give 2 or 4\n"
+                    "   4    128 ");
+    test_has(c.out, "speed-up and efficiency against 2 devices;");
     ck_assert_str_eq(c.err, "");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --tp 2 --model gpt --csv | wc -l"), 0);
-    expect(&c, "2\n");
+    test_has(c.out, "2\n");
     ck_assert_str_eq(c.err, "not for 1 device: --tp 2 needs 2 ranks, and there is 1; give 2 or "
                             "more\n");
     command_finish(&c);
@@ -149,7 +146,7 @@ START_TEST(numbers_that_options_do_not_suit_say_so_between_the_others) {
     ck_assert_str_eq(c.out, "[");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 1,2 --tp 2 --model gpt --print-memory"), 0);
-    expect(&c, "2 ranks: tensor 2");
+    test_has(c.out, "2 ranks: tensor 2");
     ck_assert_ptr_nonnull(strstr(c.err, "not for 1 device: "));
     command_finish(&c);
 }
@@ -159,14 +156,15 @@ END_TEST
 START_TEST(so_do_those_for_which_an_algorithm_does_not_exist) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 2,4,8 --nccl-algo nvls --platform dgx-h100"), 0);
-    expect(&c, "lost to\n"
-               "   2  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
-               "      --nccl-algo or --nccl-proto out\n   4    256 ");
-    expect(&c, "   8    512 ");
-    expect(&c, "\n   4  0.");  // where a step goes: of the rows that are there
+    test_has(c.out,
+             "lost to\n"
+             "   2  not for 2 devices: all_reduce over 2 ranks on 1 node: no NVLS here; leave\n"
+             "      --nccl-algo or --nccl-proto out\n   4    256 ");
+    test_has(c.out, "   8    512 ");
+    test_has(c.out, "\n   4  0.");  // where a step goes: of the rows that are there
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --nccl-algo nvls --platform dgx-h100"), 0);
-    expect(&c, "\n   2  not for 2 devices: ");
+    test_has(c.out, "\n   2  not for 2 devices: ");
     command_finish(&c);
 }
 END_TEST
@@ -187,7 +185,6 @@ SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_th
               so_do_those_for_which_an_algorithm_does_not_exist,
               what_suits_none_or_not_the_number_that_is_named_is_an_error,
               devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
-              buckets_of_zero_grow_with_the_ranks,
-              a_step_of_tiny_operations_is_bound_by_the_host,
+              buckets_of_zero_grow_with_the_ranks, a_step_of_tiny_operations_is_bound_by_the_host,
               hosts_that_wait_for_messages_are_late_in_pipelines,
               launches_are_an_option_of_platforms_that_say_what_they_take)

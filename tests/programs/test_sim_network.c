@@ -5,34 +5,30 @@
 #include <stdio.h>
 #include <string.h>
 
-static void expect(const Command *c, const char *text) {
-    ck_assert_msg(strstr(c->out, text) != NULL, "\"%s\" lacks \"%s\"", c->out, text);
-}
-
 // Communication and its payload are there, whether or not it is exposed; and which model of the
 // network made the numbers is said, with the link that decides.
 START_TEST(communication_is_shown_that_overlaps_and_the_slower_link) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 16"), 0);
-    expect(&c, "comm  payload");
-    expect(&c, "106KiB");
-    expect(&c, "link 300GB/s, 600ns  rail 25GB/s, 2.7us");
-    expect(&c, "network: NCCL's own model, the fastest of its algorithms");
+    test_has(c.out, "comm  payload");
+    test_has(c.out, "106KiB");
+    test_has(c.out, "link 300GB/s, 600ns  rail 25GB/s, 2.7us");
+    test_has(c.out, "network: NCCL's own model, the fastest of its algorithms");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network flow"), 0);
-    expect(&c, "f32  direct  [simulated]");
-    expect(&c, "network: links only, without NCCL");
+    test_has(c.out, "f32  direct  [simulated]");
+    test_has(c.out, "network: links only, without NCCL");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network store-forward"), 0);
-    expect(&c, "network: links that carry whole messages one after another");
+    test_has(c.out, "network: links that carry whole messages one after another");
     command_finish(&c);
     // A ring of 16 on one switch: every link carries 30/16 of 106 KiB a step.
     ck_assert_int_eq(command_run(&c,
                                  "sim --gpus 16 --network flow --link 1GB/s,1us --all-reduce ring "
                                  "--bucket-kib 4,32 -v"),
                      0);
-    expect(&c, "device to switch  device ");
-    expect(&c, "199KiB  45.6%  45.6%");
+    test_has(c.out, "device to switch  device ");
+    test_has(c.out, "199KiB  45.6%  45.6%");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8"), 0);
     ck_assert_ptr_null(strstr(c.out, "rail"));  // one node
@@ -67,7 +63,7 @@ START_TEST(communication_costs_what_the_options_say) {
     ck_assert_close(efficiency_of("--all-reduce direct --network flow"), flow, 0);
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --nccl-algo ring --nccl-proto ll128"), 0);
-    expect(&c, "network: NCCL's own model, algorithm Ring, protocol LL128");
+    test_has(c.out, "network: NCCL's own model, algorithm Ring, protocol LL128");
     command_finish(&c);
 }
 END_TEST
@@ -116,13 +112,13 @@ START_TEST(a_plan_or_a_recording_of_a_named_schedule_is_followed) {
                         "sim --plan p --network nccl | row | cmp -s - plan && exit 2; done; "
                         "sim $job --all-reduce direct --print-plan file > p && sim --plan p"),
         0);
-    expect(&c, "network: NCCL's own model");
+    test_has(c.out, "network: NCCL's own model");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "train -q --ranks 2 --all-reduce ring --data digits:count=300 "
                                      "--steps 2 --trace t && sim --trace t --gpus 2"),
                      0);
-    expect(&c, "  ring  [simulated]\n");
-    expect(&c, "network: links only");
+    test_has(c.out, "  ring  [simulated]\n");
+    test_has(c.out, "network: links only");
     command_finish(&c);
 }
 END_TEST
@@ -136,10 +132,10 @@ START_TEST(a_machine_file_brings_its_own_network) {
         " 16GB, memory_bandwidth: 900GB/s}\\n' > torus.yaml && sim --platform torus.yaml";
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "%s --gpus 16 --all-reduce ring -v", write), 0);
-    expect(&c, "rail 50GB/s, 1us  torus");
-    expect(&c, "between nodes  node ");
-    expect(&c, "simulated: all 16 devices: collectives go message by message");
-    expect(&c, "network: links only");
+    test_has(c.out, "rail 50GB/s, 1us  torus");
+    test_has(c.out, "between nodes  node ");
+    test_has(c.out, "simulated: all 16 devices: collectives go message by message");
+    test_has(c.out, "network: links only");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "%s --gpus 17", write), 2);
     ck_assert(strstr(c.err, "the torus of pod connects 16; give at most so many"));
@@ -148,8 +144,8 @@ START_TEST(a_machine_file_brings_its_own_network) {
     ck_assert(strstr(c.err, "no section `collectives`"));
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --platform dgx-v100 --gpus 8 --network flow -v"), 0);
-    expect(&c, "mesh of wires");
-    expect(&c, "wire   device ");
+    test_has(c.out, "mesh of wires");
+    test_has(c.out, "wire   device ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --platform dgx-v100 --gpus 8"), 0);
     ck_assert_ptr_null(strstr(c.out, "mesh of wires"));  // NCCL's price, over ports
@@ -163,20 +159,20 @@ START_TEST(jitter_and_stragglers_are_told) {
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
     ck_assert_int_eq(command_run(&again, "sim --gpus 8 --point --jitter 0.1 -v"), 0);
     ck_assert_str_eq(c.out, again.out);
-    expect(&c, "8 of 10 from ");
-    expect(&c, "\n64 steps, last row: mean 0.");
-    expect(&c, "; p5 0.");
-    expect(&c, "\n  with computations that vary by 10 % (--jitter), from seed 1");
-    expect(&c, "simulated: all 8 devices: computations jitter, each by itself");
+    test_has(c.out, "8 of 10 from ");
+    test_has(c.out, "\n64 steps, last row: mean 0.");
+    test_has(c.out, "; p5 0.");
+    test_has(c.out, "\n  with computations that vary by 10 % (--jitter), from seed 1");
+    test_has(c.out, "simulated: all 8 devices: computations jitter, each by itself");
     command_finish(&c);
     command_finish(&again);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --point --jitter 0.1 --steps 20"), 0);
-    expect(&c, "\n20 steps, last row: mean ");
+    test_has(c.out, "\n20 steps, last row: mean ");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --straggler 3=1.5 -v"), 0);
-    expect(&c, "rank 3 computes 1.5 times as long (--straggler)");
-    expect(&c, "simulated: all 4 devices: some of them are slower");
-    expect(&c, "waiting");
+    test_has(c.out, "rank 3 computes 1.5 times as long (--straggler)");
+    test_has(c.out, "simulated: all 4 devices: some of them are slower");
+    test_has(c.out, "waiting");
     command_finish(&c);
 }
 END_TEST
@@ -195,16 +191,16 @@ START_TEST(nodes_are_wired_as_nccls_topology_says) {
     snprintf(file, sizeof file, "%s", test_source("tests/data/nccl_topology.xml"));
     snprintf(none, sizeof none, "%s.no", file);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --topology %s -v", file), 0);
-    expect(&c, "link 240GB/s, 600ns  wires of a topology");
-    expect(&c, "to switch 6");
+    test_has(c.out, "link 240GB/s, 600ns  wires of a topology");
+    test_has(c.out, "to switch 6");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 8 --point --topology %s -v", file), 0);
-    expect(&c, "rail 25GB/s, 2.7us");
-    expect(&c, "adapter 1");
+    test_has(c.out, "rail 25GB/s, 2.7us");
+    test_has(c.out, "adapter 1");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 4 --topology %s --json", file), 0);
-    expect(&c, "\"topology\":");
-    expect(&c, "/nccl_topology.xml\"");
+    test_has(c.out, "\"topology\":");
+    test_has(c.out, "/nccl_topology.xml\"");
     command_finish(&c);
     refused_with(file, "--gpus 4 --network nccl", "leave out --network nccl, and messages go one");
     refused_with(file, "--gpus 4 --nccl-algo ring", "leave out --nccl-algo");
@@ -248,15 +244,15 @@ static void refused_line(const char *options, const char *message) {
 START_TEST(formulas_say_what_they_are_and_what_they_do_not_know) {
     Command c = {0};
     ck_assert_int_eq(command_run(&c, "sim --gpus 16 --network alpha-beta --hierarchical -v"), 0);
-    expect(&c, "f32  hierarchical  [simulated]");
-    expect(&c, "network: a formula (alpha-beta) for each collective and message");
-    expect(&c, "each of the others is like one of them");
+    test_has(c.out, "f32  hierarchical  [simulated]");
+    test_has(c.out, "network: a formula (alpha-beta) for each collective and message");
+    test_has(c.out, "each of the others is like one of them");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sed 's/^link:/loggp: {overhead: 1.5us, gap: 1us}\\nlink:/' "
                                      "$TANDEM_SOURCE/machines/dgx-a100.yaml > m.yaml && "
                                      "sim --gpus 16 --platform m.yaml --network loggp"),
                      0);
-    expect(&c, "network: a formula (LogGP)");
+    test_has(c.out, "network: a formula (LogGP)");
     command_finish(&c);
     refused_line("--gpus 8 --network loggp", "add \"loggp: {overhead: 1.5us, gap: 1us}\" to a");
     refused_line("--gpus 8 --network alpha-beta --all-reduce chain", "a chain has no closed form");
