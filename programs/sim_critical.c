@@ -5,6 +5,7 @@
 #include "core/base/table.h"
 #include "core/base/text.h"
 #include "core/cli/terminal.h"
+#include "programs/sweep_phrases.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -147,21 +148,24 @@ Status sim_critical_print(const Sim *s) {
                              {"%", true},
                              {"gain ms", true},
                              {"then critical", false}};
-    int count = (int)(sizeof columns / sizeof *columns);
+    int count = (int)(sizeof columns / sizeof *columns), width = terminal_width(stdout);
     Sheet sheet = {.critical = c, .decimals = decimals_for(c->step_ps)};
     Table table;
     sheet.shown = s->o->verbose || c->item_count < ITEMS ? c->item_count : ITEMS;
     sheet.ranks = common_ranks(&sheet);
-    choose_widths(&sheet, terminal_width(stdout));
+    choose_widths(&sheet, width);
     if (sheet.ranks) memmove(&columns[1], &columns[2], (size_t)(--count - 1) * sizeof *columns);
     table_init(&table, s->arena, columns, count);
     for (int i = 0; i < sheet.shown; i++) fill_item(&table, &sheet, &c->items[i]);
     if (sheet.shown < c->item_count) fill_rest(&table, &sheet);
-    printf("\nthe critical path of a step, %.*f ms; gain: a step simulated again with the\n"
-           "%s free is so much shorter; then critical: what grew most on its path\n",
-           sheet.decimals, ms(c->step_ps), c->by_kind ? "item" : "operation");
+    putchar('\n');
+    sweep_say(width, 0,
+              "the critical path of a step, %.*f ms; gain: a step simulated again with the %s free "
+              "is so much shorter; then critical: what grew most on its path",
+              sheet.decimals, ms(c->step_ps), c->by_kind ? "item" : "operation");
     if (any_loses(&sheet))
-        puts("a gain below 0: what comes sooner then shares links with what is urgent");
-    if (sheet.ranks) printf("ranks of all that is shown: %s\n", sheet.ranks);
+        sweep_say(width, 0,
+                  "a gain below 0: what comes sooner then shares links with what is urgent");
+    if (sheet.ranks) sweep_say(width, 0, "ranks of all that is shown: %s", sheet.ranks);
     return table_print(stdout, &table, TABLE_TEXT);
 }

@@ -3,6 +3,8 @@
 #include "programs/sim_failures.h"
 
 #include "core/base/table.h"
+#include "core/cli/terminal.h"
+#include "programs/sweep_phrases.h"
 #include "sim/failures.h"
 
 #include <math.h>
@@ -130,18 +132,22 @@ Status sim_failures_print(const Sim *s) {
     const SimOptions *o = s->o;
     const Prediction *last = &s->rows[s->done - 1];
     const ReportFailures *f = last->report.failures;
-    printf("\nfailures: each device once in %g h; a checkpoint takes %g s, a restart %g s\n"
-           "(%d simulated failures, seed %lld; goodput of the last row +- %.2f %%)\n",
-           o->mtbf, o->checkpoint_s, o->restart_s, f->failures, (long long)f->seed,
-           100 * f->goodput_error);
+    const int width = terminal_width(stdout);
+    putchar('\n');
+    sweep_say(width, 0,
+              "failures: each device once in %g h; a checkpoint takes %g s, a restart %g s",
+              o->mtbf, o->checkpoint_s, o->restart_s);
+    sweep_say(width, 0, "(%d simulated failures, seed %lld; goodput of the last row +- %.2f %%)",
+              f->failures, (long long)f->seed, 100 * f->goodput_error);
     TRY(print_table(s));
-    puts("mtbf: of all devices; Young, Daly, best: work between two checkpoints, by the\n"
-         "two formulas and of the best simulated run; its goodput, the share of time that\n"
-         "is work and is kept, also by Daly's formula; the rest saves, redoes, restarts");
+    sweep_say(width, 0,
+              "mtbf: of all devices; Young, Daly, best: work between two checkpoints, by the two "
+              "formulas and of the best simulated run; its goodput, the share of time that is work "
+              "and is kept, also by Daly's formula; the rest saves, redoes, restarts");
     if (isnan(f->step_ms))
-        puts("in the last row no checkpoint is ever reached: no progress");
+        sweep_say(width, 0, "in the last row no checkpoint is ever reached: no progress");
     else
-        printf("last row: a checkpoint every %lld steps; %.6g ms a step with failures\n",
-               (long long)f->best_steps, f->step_ms);
+        sweep_say(width, 0, "last row: a checkpoint every %lld steps; %.6g ms a step with failures",
+                  (long long)f->best_steps, f->step_ms);
     return OK;
 }

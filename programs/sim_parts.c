@@ -123,13 +123,14 @@ static void print_gained(const Sweep *s) {
     int gained = 0;
     double less[REPORT_PARTS];
     for (int part = 0; part < REPORT_PARTS; part++) {
-        less[part] = answers_share(best, first) * answers_part_ms(first, part) -
-                     answers_part_ms(best, part);
+        less[part] =
+            answers_share(best, first) * answers_part_ms(first, part) - answers_part_ms(best, part);
         if (less[part] > less[gained]) gained = part;
     }
-    printf("above 100%%: with %d %s %s is %.*f ms less than in proportion to the\nfirst row\n",
-           best->report.run.ranks, s->setting->devices ? "devices" : "ranks",
-           sweep_part_name(s, gained), sweep_decimals(s), less[gained]);
+    sweep_say(s->width, 0,
+              "above 100%%: with %d %s %s is %.*f ms less than in proportion to the first row",
+              best->report.run.ranks, s->setting->devices ? "devices" : "ranks",
+              sweep_part_name(s, gained), sweep_decimals(s), less[gained]);
 }
 
 Status sweep_print_parts(const Sweep *s, Arena *a) {
@@ -147,8 +148,8 @@ Status sweep_print_parts(const Sweep *s, Arena *a) {
     Table table;
     table_init(&table, a, columns, n);
     for (int i = 0; i < s->count; i++) fill_parts(&table, s, i, &shown, comm);
-    puts(comm ? "where a step goes, ms; comm: all of its communication, exposed or not"
-              : "where a step goes, ms");
+    sweep_say(s->width, 0, "where a step goes, ms%s",
+              comm ? "; comm: all of its communication, exposed or not" : "");
     TRY(table_print(stdout, &table, TABLE_TEXT));
     print_gained(s);
     return OK;
@@ -172,8 +173,9 @@ Status sweep_print_operations(const Sweep *s, Arena *a) {
         table_cell(&table, "%.*f", d, o->duration_ms.median);
         table_cell(&table, "%.*f", d, o->wait_ms);
     }
-    printf("\na step of %d rank%s, operation by operation\n", r->run.ranks,
-           r->run.ranks == 1 ? "" : "s");
+    putchar('\n');
+    sweep_say(s->width, 0, "a step of %d rank%s, operation by operation", r->run.ranks,
+              r->run.ranks == 1 ? "" : "s");
     return table_print(stdout, &table, TABLE_TEXT);
 }
 
@@ -220,6 +222,8 @@ Status sweep_print_links(const Sweep *s, Arena *a) {
         table_cell(&table, "%.1f%%", 100 * u->mean);
     }
     if (!shown) return OK;
-    puts("\nhow much of the time the links carry, last row: the busiest, and the mean of all");
+    putchar('\n');
+    sweep_say(s->width, 0,
+              "how much of the time the links carry, last row: the busiest, and the mean of all");
     return table_print(stdout, &table, TABLE_TEXT);
 }

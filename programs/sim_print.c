@@ -42,20 +42,23 @@ static void print_spread(const Report *simulated, const Recording *recorded) {
 // What draws leave out.
 static void print_draws(const Prediction *p) {
     if (!p->drawn) return;
-    puts(p->apart
-             ? "  each rank draws whole steps of its own record, whatever the others draw: what\n"
-               "  slowed all ranks in one step is left out"
-             : "  each is a recorded one, of all ranks at once");
+    const int width = terminal_width(stdout);
+    sweep_say(width, 2, "%s",
+              p->apart ? "each rank draws whole steps of its own record, whatever the others draw: "
+                         "what slowed all ranks in one step is left out"
+                       : "each is a recorded one, of all ranks at once");
     if (p->apart && isfinite(p->correlation))
-        printf("  correlation of the ranks' own times in a recorded step: %+.2f\n", p->correlation);
+        sweep_say(width, 2, "correlation of the ranks' own times in a recorded step: %+.2f",
+                  p->correlation);
 }
 
 static void print_left_out(const Prediction *p, const Recording *r) {
     if (!p->steps)
-        puts("  from the median of each operation: no step has the durations of all of them");
+        sweep_say(terminal_width(stdout), 2,
+                  "from the median of each operation: no step has the durations of all of them");
     else if (r->left_out)
-        printf("  without %d step%s in which an operation was skipped\n", r->left_out,
-               r->left_out == 1 ? "" : "s");
+        sweep_say(terminal_width(stdout), 2, "without %d step%s in which an operation was skipped",
+                  r->left_out, r->left_out == 1 ? "" : "s");
 }
 
 void print_replay(const Prediction *p, const Recording *r) {

@@ -148,7 +148,8 @@ static void print_title(const Effects *t, int width) {
     sweep_phrase(&p, "%d device%s", job->spec.ranks, job->spec.ranks == 1 ? "" : "s");
     sweep_phrase(&p, "batch %lld", (long long)job->spec.batch);
     sweep_phrase(&p, "a step of %.5g ms [simulated]", now_ms(t));
-    puts("\nby how much it changes with each number of the platform");
+    putchar('\n');
+    sweep_say(width, 0, "by how much it changes with each number of the platform");
 }
 
 static void print_unimportant(const Effects *t, int first, int width) {

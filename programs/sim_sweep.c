@@ -312,54 +312,66 @@ static void print_memory(const Sweep *s) {
 static void print_use(const Sweep *s) {
     const Prediction *p = &s->rows[s->count - 1];
     const ReportAnswers *a = p->answers;
-    char bytes[UNITS_TEXT];
+    char node[UNITS_TEXT], rail[UNITS_TEXT];
+    const char *of = s->size_count > 1 ? ", last row" : "";
     if (a->node_bytes + a->rail_bytes > 0) {
-        printf("sent by a device%s: %s within its node", s->size_count > 1 ? ", last row" : "",
-               units_print_size(bytes, (int64_t)(a->node_bytes + 0.5)));
-        if (a->rail_bytes > 0)
-            printf(", %s to other nodes", units_print_size(bytes, (int64_t)(a->rail_bytes + 0.5)));
-        putchar('\n');
+        units_print_size(node, (int64_t)(a->node_bytes + 0.5));
+        units_print_size(rail, (int64_t)(a->rail_bytes + 0.5));
+        sweep_say(s->width, 0, "sent by a device%s: %s within its node%s%s%s", of, node,
+                  a->rail_bytes > 0 ? ", " : "", a->rail_bytes > 0 ? rail : "",
+                  a->rail_bytes > 0 ? " to other nodes" : "");
     }
     if (s->setting->devices && s->jobs[s->count - 1].spec.strategy.recompute)
-        printf("with what is computed again devices do %.1f%% of their peak (HFU)%s\n",
-               100 * a->hfu, s->size_count > 1 ? ", last row" : "");
+        sweep_say(s->width, 0,
+                  "with what is computed again devices do %.1f%% of their peak (HFU)%s",
+                  100 * a->hfu, of);
 }
 
-static void print_slowed(const DeviceModel *d) {
+static void print_slowed(const DeviceModel *d, int width) {
     if (!d->slowed_permille[SLOWED_PRODUCTS])
-        puts("beside collectives work takes as long as alone (1.00): no factor is known");
+        sweep_say(width, 0,
+                  "beside collectives work takes as long as alone (1.00): no factor is known");
     else
-        printf("beside collectives products take %.2f times as long, other work %.2f times\n",
-           d->slowed_permille[SLOWED_PRODUCTS] / 1000.0, d->slowed_permille[SLOWED_OTHER] / 1000.0);
+        sweep_say(width, 0,
+                  "beside collectives products take %.2f times as long, other work %.2f times",
+                  d->slowed_permille[SLOWED_PRODUCTS] / 1000.0,
+                  d->slowed_permille[SLOWED_OTHER] / 1000.0);
 }
 
 static void print_network(const Sweep *s) {
     if (!s->setting->devices || !sweep_communicates(s)) return;
     const SimSetting *set = s->setting;
-    if (sim_setting_is_priced(set)) print_slowed(&set->machine->device);
-    if (sim_setting_is_priced(set) && (set->nccl_algorithm || set->nccl_protocol)) {
-        printf("network: NCCL's own model, algorithm %s, protocol %s (docs/validation.md)\n",
-               nccl_algorithm_name(set->nccl_algorithm), nccl_protocol_name(set->nccl_protocol));
-        return;
-    }
-    if (sim_setting_is_priced(set)) {
-        puts("network: NCCL's own model, the fastest of its algorithms and protocols for each\n"
-             "size; collectives that overlap share the links (docs/validation.md)");
-        return;
-    }
-    if (set->network == SIM_NETWORK_STORE_FORWARD) {
-        puts("network: links that carry whole messages one after another, store and forward,\n"
-             "without NCCL's launches and protocols (docs/validation.md)");
-        return;
-    }
-    if (set->network == SIM_NETWORK_ALPHA_BETA || set->network == SIM_NETWORK_LOGGP) {
-        printf("network: a formula (%s) for each collective and message, as if it were\n"
-               "alone; without NCCL's launches and protocols (docs/formats.md)\n",
-               set->network == SIM_NETWORK_LOGGP ? "LogGP" : "alpha-beta");
-        return;
-    }
-    puts("network: links only, without NCCL's launches, protocols and hierarchy: small\n"
-         "messages take longer on real devices (docs/validation.md)");
+    bool priced = sim_setting_is_priced(set);
+    if (priced) print_slowed(&set->machine->device, s->width);
+    if (priced && (set->nccl_algorithm || set->nccl_protocol))
+        sweep_say(s->width, 0,
+                  "network: NCCL's own model, algorithm %s, protocol %s (docs/validation.md)",
+                  nccl_algorithm_name(set->nccl_algorithm), nccl_protocol_name(set->nccl_protocol));
+    else if (priced)
+        sweep_say(s->width, 0,
+                  "network: NCCL's own model, the fastest of its algorithms and protocols for each "
+                  "size; collectives that overlap share the links (docs/validation.md)");
+    else if (set->network == SIM_NETWORK_STORE_FORWARD)
+        sweep_say(s->width, 0,
+                  "network: links that carry whole messages one after another, store and forward, "
+                  "without NCCL's launches and protocols (docs/validation.md)");
+    else if (set->network == SIM_NETWORK_ALPHA_BETA || set->network == SIM_NETWORK_LOGGP)
+        sweep_say(s->width, 0,
+                  "network: a formula (%s) for each collective and message, as if it were "
+                  "alone; without NCCL's launches and protocols (docs/formats.md)",
+                  set->network == SIM_NETWORK_LOGGP ? "LogGP" : "alpha-beta");
+    else
+        sweep_say(s->width, 0,
+                  "network: links only, without NCCL's launches, protocols and hierarchy: small "
+                  "messages take longer on real devices (docs/validation.md)");
+}
+
+static void print_quantiles(const Sweep *s, const Report *r, int d) {
+    const Tails *tails = &r->step_tails_ms;
+    sweep_say(s->width, 0, "%d steps, last row: mean %.*f ms, median %.*f",
+              r->steps - r->warm_up_steps, d, r->step_ms.mean, d, r->step_ms.median);
+    sweep_say(s->width, 2, "8 of 10 from %.*f to %.*f; p5 %.*f, p95 %.*f, p99 %.*f", d,
+              r->step_ms.p10, d, r->step_ms.p90, d, tails->p5, d, tails->p95, d, tails->p99);
 }
 
 // Where they grow with the ranks.
@@ -369,9 +381,10 @@ static void print_buckets(const Sweep *s) {
     char bytes[UNITS_TEXT], each[UNITS_TEXT];
     bucket_sizes_settle(&settled, job_spec_data_ranks(job));
     if (settled.bucket_bytes[1] == job->strategy.bucket_bytes[1]) return;
-    printf("ZeRO: buckets of %s, last row, %s for each data-parallel rank (--bucket-kib)\n",
-           units_print_size(bytes, settled.bucket_bytes[1]),
-           units_print_size(each, job->strategy.bucket_rank_bytes));
+    sweep_say(s->width, 0,
+              "ZeRO: buckets of %s, last row, %s for each data-parallel rank (--bucket-kib)",
+              units_print_size(bytes, settled.bucket_bytes[1]),
+              units_print_size(each, job->strategy.bucket_rank_bytes));
 }
 
 // Of the last row, where steps differ.
@@ -379,23 +392,17 @@ static void print_steps(const Sweep *s) {
     const Report *r = &s->rows[s->count - 1].report;
     const Noise *n = &s->setting->noise;
     const StepDraws *draws = s->setting->draws;
-    const int d = sweep_decimals(s);
-    if (n->variation || draws)
-        printf("%d steps, last row: mean %.*f ms, median %.*f\n"
-               "  8 of 10 from %.*f to %.*f; p5 %.*f, p95 %.*f, p99 %.*f\n",
-               r->steps - r->warm_up_steps, d, r->step_ms.mean, d, r->step_ms.median, d,
-               r->step_ms.p10, d, r->step_ms.p90, d, r->step_tails_ms.p5, d, r->step_tails_ms.p95,
-               d, r->step_tails_ms.p99);
+    if (n->variation || draws) print_quantiles(s, r, sweep_decimals(s));
     if (n->variation)
-        printf("  with computations that vary by %.4g %% (--jitter), from seed %lld\n",
-               n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
+        sweep_say(s->width, 2, "with computations that vary by %.4g %% (--jitter), from seed %lld",
+                  n->variation * 100.0 / NOISE_UNIT, (long long)n->seed);
     if (draws)
-        printf("  with operations that vary as in recorded steps, %s; seed %lld\n",
-               draws->apart ? "each rank by itself" : "all ranks alike", (long long)draws->seed);
+        sweep_say(s->width, 2, "with operations that vary as in recorded steps, %s; seed %lld",
+                  draws->apart ? "each rank by itself" : "all ranks alike", (long long)draws->seed);
     for (int i = 0; i < n->straggler_count; i++)
         if (n->stragglers[i].rank < r->run.ranks)
-            printf("rank %d computes %.4g times as long (--straggler)\n", n->stragglers[i].rank,
-                   n->stragglers[i].permille / 1000.0);
+            sweep_say(s->width, 0, "rank %d computes %.4g times as long (--straggler)",
+                      n->stragglers[i].rank, n->stragglers[i].permille / 1000.0);
 }
 
 // -v: of the last row.
@@ -404,11 +411,12 @@ static void print_simulated(const Sweep *s) {
     int ranks = p->report.run.ranks;
     if (!s->options->verbose || !s->setting->devices || ranks == 1) return;
     if (p->simulated < ranks)
-        printf("simulated: %d of %d devices; each of the others is like one of them\n",
-               p->simulated, ranks);
+        sweep_say(s->width, 0,
+                  "simulated: %d of %d devices; each of the others is like one of them",
+                  p->simulated, ranks);
     else
-        printf("simulated: all %d devices%s%s\n", ranks, p->not_folded ? ": " : "",
-               p->not_folded ? p->not_folded : "");
+        sweep_say(s->width, 0, "simulated: all %d devices%s%s", ranks, p->not_folded ? ": " : "",
+                  p->not_folded ? p->not_folded : "");
 }
 
 // --- all of it
@@ -445,13 +453,14 @@ bool sweep_refused(const Sweep *s, int64_t ranks, const char *why) {
 Status sweep_end(const Sweep *s, Arena *a) {
     if (!is_table(s) || !s->count) return OK;
     if (s->size_count > 1)
-        printf("speed-up and efficiency against %d %s%s; memory: planned a %s\n",
-               s->rows[0].report.run.ranks, s->setting->devices ? "device" : "rank",
-               s->rows[0].report.run.ranks == 1 ? "" : "s",
-               s->setting->devices ? "device" : "rank");
+        sweep_say(s->width, 0, "speed-up and efficiency against %d %s%s; memory: planned a %s",
+                  s->rows[0].report.run.ranks, s->setting->devices ? "device" : "rank",
+                  s->rows[0].report.run.ranks == 1 ? "" : "s",
+                  s->setting->devices ? "device" : "rank");
     if (s->size_count > 1 && s->jobs[0].spec.shards)
-        printf("the same %d shards in every row: fewer ranks compute more, one after the other\n",
-               s->jobs[0].spec.shards);
+        sweep_say(s->width, 0,
+                  "the same %d shards in every row: fewer ranks compute more, one after the other",
+                  s->jobs[0].spec.shards);
     print_misfit(s);
     putchar('\n');
     TRY(sweep_print_parts(s, a));

@@ -143,7 +143,9 @@ static Status print_text(const Sim *s) {
         if (part_counts(s, order[k]))
             fill_row(&table, s, sweep_part_name(&names, order[k]), decimals, order[k]);
     fill_row(&table, s, "difference", decimals, NONE);
-    puts("\nwhat if: a step, simulated again, and by how much each part of it changes");
+    putchar('\n');
+    sweep_say(terminal_width(stdout), 0,
+              "what if: a step, simulated again, and by how much each part of it changes");
     return table_print(stdout, &table, TABLE_TEXT);
 }
 

@@ -45,6 +45,16 @@ void sweep_print_words(int width, int at, const char *text) {
     putchar('\n');
 }
 
+void sweep_say(int width, int at, const char *fmt, ...) {
+    char text[STATUS_TEXT];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    printf("%*s", at, "");
+    sweep_print_words(width, at, text);
+}
+
 void sweep_print_not_for(int width, int at, int64_t ranks, bool devices, const char *why) {
     char text[STATUS_TEXT + 64];
     snprintf(text, sizeof text, "not for %lld %s%s: %s", (long long)ranks,

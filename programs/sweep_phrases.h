@@ -15,8 +15,9 @@ typedef struct {
 void sweep_phrase(SweepPhrases *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 // A sentence broken between words, and ended; every line begins at column `at`, where the cursor is
-// now. The other: "not for 2 devices: WHY".
+// now. The others: from the beginning of a line; "not for 2 devices: WHY".
 void sweep_print_words(int width, int at, const char *text);
+void sweep_say(int width, int at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void sweep_print_not_for(int width, int at, int64_t ranks, bool devices, const char *why);
 
 // A TimeCategory or REPORT_LAUNCH; compute is called work where launches stand beside it.

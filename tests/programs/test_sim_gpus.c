@@ -169,6 +169,36 @@ START_TEST(so_do_those_for_which_an_algorithm_does_not_exist) {
 }
 END_TEST
 
+// Sentences are broken as the terminal is wide; tables are as wide as what is in them.
+START_TEST(sentences_fit_narrow_terminals) {
+    static const char *const lines[] = {
+        "--gpus 8 --model gpt2 --recompute full -v",
+        "--gpus 8,16 --all-reduce ring -v",
+        "--gpus 12,24",
+        "--gpus 8 --jitter 0.1 --straggler 1=1.3",
+        "--gpus 8 --point --what-if bandwidth=x2",
+        "--gpus 8 --point --critical-path",
+        "--gpus 8 --sensitivity",
+        "--gpus 8 --mtbf 1000 --checkpoint-seconds 60 --restart-seconds 300",
+        "--gpus 8 --model mlp:hidden=32,layers=20 --launch ahead",
+        "--gpus 4 --nccl-algo tree",
+        "--gpus 4 --network store-forward",
+        "--gpus 4 --network alpha-beta",
+        "--ranks 1,2"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        Command c = {0};
+        // Lines of tables have two gaps of two spaces and more.
+        ck_assert_int_eq(command_run(&c,
+                                     "COLUMNS=40 sim %s > t && awk 'length > 40 && "
+                                     "!/[^ ]   *[^ ].*[^ ]   *[^ ]/' t",
+                                     lines[i]),
+                         0);
+        ck_assert_msg(!*c.out, "sim %s: %s", lines[i], c.out);
+        command_finish(&c);
+    }
+}
+END_TEST
+
 START_TEST(what_suits_none_or_not_the_number_that_is_named_is_an_error) {
     static const char *const lines[] = {"--gpus 2,4 --nccl-algo nvls", "--gpus 1,2 --tp 4",
                                         "--gpus 6 --tp 4", "--gpus 8 --platform laptop",
@@ -184,6 +214,7 @@ END_TEST
 SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_the_others,
               so_do_those_for_which_an_algorithm_does_not_exist,
               what_suits_none_or_not_the_number_that_is_named_is_an_error,
+              sentences_fit_narrow_terminals,
               devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
               buckets_of_zero_grow_with_the_ranks, a_step_of_tiny_operations_is_bound_by_the_host,
               hosts_that_wait_for_messages_are_late_in_pipelines,
