@@ -133,6 +133,18 @@ static void print_gained(const Sweep *s) {
               sweep_part_name(s, gained), sweep_decimals(s), less[gained]);
 }
 
+// A step that its host binds shows little time of it: devices work meanwhile.
+static void print_bound(const Sweep *s) {
+    int i = s->count - 1;
+    while (i >= 0 && !answers_host_binds(&s->rows[i])) i--;
+    if (i < 0) return;
+    sweep_say(s->width, 0,
+              "host: with %d %s issuing the operations alone takes %.*f ms, as long as the step; "
+              "faster devices or links change nothing, --launch graph would",
+              s->rows[i].report.run.ranks, s->rows[i].report.run.ranks == 1 ? "device" : "devices",
+              sweep_decimals(s), s->rows[i].issue_ms);
+}
+
 Status sweep_print_parts(const Sweep *s, Arena *a) {
     ShownParts shown;
     bool comm = sweep_communicates(s);
@@ -152,6 +164,7 @@ Status sweep_print_parts(const Sweep *s, Arena *a) {
               comm ? "; comm: all of its communication, exposed or not" : "");
     TRY(table_print(stdout, &table, TABLE_TEXT));
     print_gained(s);
+    print_bound(s);
     return OK;
 }
 

@@ -115,6 +115,8 @@ double answers_share(const Prediction *p, const Prediction *base) {
     return (double)run->batch / (double)first->batch * first->ranks / run->ranks;
 }
 
+bool answers_host_binds(const Prediction *p) { return p->issue_ms >= 0.99 * p->step_ms; }
+
 void answers_relate(Prediction *p, const Prediction *base) {
     ReportAnswers *out = p->answers;
     if (!out) return;
@@ -124,6 +126,13 @@ void answers_relate(Prediction *p, const Prediction *base) {
     out->efficiency = out->speed_up * first->ranks / run->ranks;
     out->lost_to = NONE;
     out->lost_ms = 0;
+    if (answers_host_binds(p)) {
+        double lost = p->step_ms - share * base->step_ms;
+        if (lost <= 0) return;
+        out->lost_to = TIME_HOST;
+        out->lost_ms = lost;
+        return;
+    }
     for (int part = 0; part < REPORT_PARTS; part++) {
         double grown = answers_part_ms(p, part) - share * answers_part_ms(base, part);
         if (grown <= out->lost_ms) continue;

@@ -24,8 +24,12 @@ double answers_part_ms(const Prediction *p, int part);
 // its batch: 1 in weak scaling.
 double answers_share(const Prediction *p, const Prediction *base);
 
+// Does a step take as long as its host takes to issue it, within 1 %? Then whatever the devices do
+// meanwhile, only fewer operations, or issuing them faster, makes it shorter.
+bool answers_host_binds(const Prediction *p);
+
 // Fill in speed-up and efficiency against `base`, and what of the step grew: each part against its
-// share of the base's time.
+// share of the base's time. What is lost by a step that its host binds is lost to the host.
 void answers_relate(Prediction *p, const Prediction *base);
 
 #endif

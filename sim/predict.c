@@ -297,6 +297,15 @@ static double launch_ms(const Run *run, const DeviceModel *d, int64_t dilation) 
     return ms * count;
 }
 
+// How long the busiest host takes to issue its device's operations, one after the other.
+static double issue_ms(const Run *run, const DeviceModel *d, int64_t dilation) {
+    int most = 0;
+    for (int c = 0; c < run->class_count; c++)
+        if (run_class_plan(run, c)->op_count > most) most = run_class_plan(run, c)->op_count;
+    if (d->graph) return 0;  // one launch
+    return 1e-9 * (double)d->issue_ps * (double)(dilation ? dilation : 1000) / 1000 * most;
+}
+
 // Enough for quantiles, but in large worlds, where spans of all would take too much memory.
 static int jittered_steps(const Run *run) {
     const int64_t most = 64, least = 8, spans = 1 << 22;
@@ -348,6 +357,7 @@ static Status predict_devices(Prediction *out, Arena *a, Run *run, const SimJob 
     TRY(predict_execute(out, a, run, job));
     if (s->noise.variation) out->step_ms = out->report.step_ms.mean;
     out->report.device_bytes = s->machine->device.memory_bytes;
+    out->issue_ms = issue_ms(run, &s->machine->device, s->dilation);
     out->launch_ms = launch_ms(run, &s->machine->device, s->dilation);
     if (out->launch_ms > out->report.breakdown_ms[TIME_COMPUTE])
         out->launch_ms = out->report.breakdown_ms[TIME_COMPUTE];  // lanes compute side by side

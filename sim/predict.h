@@ -80,6 +80,8 @@ typedef struct {
     int64_t memory_bytes;          // planned on a rank
     double launch_ms;              // part of the compute of the breakdown: a described device's
                                    // launches; 0 where operations were measured
+    double issue_ms;               // what a host takes to issue the step's operations, of the
+                                   // slowest; 0: none issues them
     double comm_ms;                // communication in that step (of a replay the mean), each from
                                    // its last member's arrival on, exposed or not; mean over ranks
     ReportAnswers *answers;        // in the arena, as the report's; NULL: of a replay

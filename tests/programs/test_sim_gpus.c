@@ -53,6 +53,26 @@ START_TEST(hosts_that_wait_for_messages_are_late_in_pipelines) {
 }
 END_TEST
 
+// 147 operations, and two all-reduces besides on several devices: 5 us each, whatever is exposed.
+START_TEST(what_the_host_binds_is_lost_to_the_host) {
+    Command c = {0};
+    const char *line = "sim --model mlp:hidden=32,layers=20 --gpus 1,8 --launch";
+    ck_assert_int_eq(command_run(&c, "%s ahead", line), 0);
+    test_has(c.out, "\n   1     64     0.7350 ");
+    test_has(c.out, "\n   8    512     0.7450 ");
+    test_has(c.out, " 906KiB  host\n");
+    test_has(c.out, "host: with 8 devices issuing the operations alone takes 0.7450 ms, as long");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s ahead --batch 512 --json | grep lost_", line), 0);
+    test_has(c.out, "\"lost_to\": \"host\"");
+    command_finish(&c);
+    ck_assert_int_eq(command_run(&c, "%s graph", line), 0);
+    test_has(c.out, " 906KiB  exposed\n");
+    ck_assert(!strstr(c.out, "issuing the operations"));
+    command_finish(&c);
+}
+END_TEST
+
 START_TEST(launches_are_an_option_of_platforms_that_say_what_they_take) {
     Command c = {0};
     refuse("sim --ranks 2 --launch graph", "--launch is how GPUs are launched; give --gpus");
@@ -113,8 +133,8 @@ START_TEST(buckets_of_zero_grow_with_the_ranks) {
     ck_assert_double_gt(step_ms("--zero 1"), 0);
     ck_assert_double_gt(step_ms("--zero 1 --bucket-kib 1024,25600"), 3 * step_ms("--zero 1"));
     ck_assert_int_eq(command_run(&c, "sim --gpus 8,64 --zero 1"), 0);
-    test_has(c.out, "\nZeRO: buckets of 64MiB, last row, 1MiB for each data-parallel rank "
-                    "(--bucket-kib)\n");
+    test_has(c.out, "\nZeRO: buckets of 64MiB, last row, 1MiB for each data-parallel "
+                    "rank\n(--bucket-kib)\n");
     command_finish(&c);
     ck_assert_int_eq(command_run(&c, "sim --gpus 64 && sim --gpus 8 --zero 1 && "
                                      "sim --gpus 64 --zero 1 --bucket-kib 4,32"),
@@ -175,6 +195,7 @@ START_TEST(sentences_fit_narrow_terminals) {
         "--gpus 8 --model gpt2 --recompute full -v",
         "--gpus 8,16 --all-reduce ring -v",
         "--gpus 12,24",
+        "--gpus 8,64 --zero 1",
         "--gpus 8 --jitter 0.1 --straggler 1=1.3",
         "--gpus 8 --point --what-if bandwidth=x2",
         "--gpus 8 --point --critical-path",
@@ -217,5 +238,6 @@ SUITE_SECONDS("sim_gpus", 60, numbers_that_options_do_not_suit_say_so_between_th
               sentences_fit_narrow_terminals,
               devices_have_the_buckets_of_ddp_and_ranks_of_a_host_those_of_train,
               buckets_of_zero_grow_with_the_ranks, a_step_of_tiny_operations_is_bound_by_the_host,
+              what_the_host_binds_is_lost_to_the_host,
               hosts_that_wait_for_messages_are_late_in_pipelines,
               launches_are_an_option_of_platforms_that_say_what_they_take)

@@ -181,6 +181,25 @@ START_TEST(a_size_lost_what_grew_most) {
 }
 END_TEST
 
+// Its host issues for 7.95 of 8 ms: nothing of 8 - 8/4 ms was lost to exposed communication, though
+// that grew most. With 7.9 of 8 ms something else binds.
+START_TEST(what_a_step_bound_by_its_host_loses_is_lost_to_the_host) {
+    Prediction base = size(1, 64, 8, 0, 1), strong = size(4, 64, 8, 7, 1);
+    strong.issue_ms = 7.95;
+    ck_assert(answers_host_binds(&strong));
+    answers_relate(&strong, &base);
+    ck_assert_int_eq(strong.answers->lost_to, TIME_HOST);
+    ck_assert_double_eq_tol(strong.answers->lost_ms, 6, 1e-12);
+    strong.issue_ms = 7.9;
+    ck_assert(!answers_host_binds(&strong));
+    answers_relate(&strong, &base);
+    ck_assert_int_eq(strong.answers->lost_to, TIME_EXPOSED_COMM);
+    base.issue_ms = 8;
+    answers_relate(&base, &base);
+    ck_assert_int_eq(base.answers->lost_to, NONE);
+}
+END_TEST
+
 static NcclPricing pricing;  // without constants: message by message
 
 static SentBytes sent(const SimJob *job, int devices_per_node) {
@@ -319,6 +338,7 @@ SUITE("answers", model_flops_are_of_the_model_and_utilisation_of_the_peak,
       what_is_computed_again_is_hardware_alone, memory_is_that_of_the_rank_that_needs_most,
       most_is_in_use_where_the_last_block_goes_backward, a_peak_is_the_sum_of_what_is_there,
       memory_is_that_of_a_training_step, a_size_lost_what_grew_most,
+      what_a_step_bound_by_its_host_loses_is_lost_to_the_host,
       bytes_go_within_nodes_and_between_them, stages_send_over_the_borders_between_them,
       priced_collectives_send_as_their_algorithm_does,
       a_step_that_does_not_fit_is_planned_with_other_options,
