@@ -63,7 +63,7 @@ static Status player_of(Player *out, Program *p) {
         .out = stdout,
         .style = {.draw = draw,
                   .columns = terminal_width(stdout) - 1,
-                  .plain = p->o->plain,
+                  .plain = p->o->plain || terminal_ascii(),
                   .color = !p->o->plain && terminal_color(stdout, (TerminalColor)p->o->color)},
         .json = p->o->json,
         .no_skip = p->o->no_skip,

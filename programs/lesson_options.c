@@ -55,7 +55,8 @@ static const Option options[] = {
 
     {.kind = OPTION_HEADING, .name = "output", .help = "What is shown"},
     {.name = "json", .kind = OPTION_FLAG, AT(json), .help = "an object on a line for each step"},
-    {.name = "plain", .kind = OPTION_FLAG, AT(plain), .help = "frames in ASCII, no bold"},
+    {.name = "plain", .kind = OPTION_FLAG, AT(plain),
+     .help = "frames in ASCII, as with LC_ALL=C or TERM=dumb, and no bold"},
     {.name = "color", .kind = OPTION_CHOICE, AT(color), .value = TERMINAL_COLOR_WORDS,
      .initial = "auto", .help = "bold headings"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .help = "no notes"},

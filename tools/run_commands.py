@@ -108,7 +108,8 @@ def run(command, directory, shown=None):
         return 'nothing runs this command; see tools/run_commands.py', ''
     try:
         done = subprocess.run(['sh', '-c', shortened(command)], cwd=directory, timeout=60,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env={**os.environ, 'LC_ALL': 'C.UTF-8', 'TERM': 'xterm'})
     except subprocess.TimeoutExpired:
         return 'not done within 60 s', ''
     why = f'status {done.returncode}\n{done.stderr}' if done.returncode else None

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Terminal or not, its size, colours; the variables NO_COLOR, CLICOLOR_FORCE and TERM.
+// Terminal or not, its size, colours, characters; the variables that say so.
 #include "core/cli/terminal.h"
 
 #include <limits.h>
@@ -29,6 +29,17 @@ bool terminal_color(FILE *f, TerminalColor wanted) {
     if (is_set("NO_COLOR")) return false;
     if (is_set("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0) return true;
     return terminal_smart(f);
+}
+
+bool terminal_ascii(void) {
+    static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    if (is_set("TERM") && strcmp(getenv("TERM"), "dumb") == 0) return true;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        if (!is_set(variables[i])) continue;
+        const char *locale = getenv(variables[i]);
+        return !strcasestr(locale, "UTF-8") && !strcasestr(locale, "UTF8");
+    }
+    return false;
 }
 
 int terminal_width(FILE *f) {

@@ -18,6 +18,10 @@ bool terminal_smart(FILE *f);  // and lines can be rewritten: TERM is there and 
 // (dumb or missing: no).
 bool terminal_color(FILE *f, TerminalColor wanted);
 
+// Whether only ASCII is safe: the first of LC_ALL, LC_CTYPE and LANG that is set and not empty does
+// not name UTF-8 (C and POSIX do not), or TERM is dumb. Where none is set, as in containers: no.
+bool terminal_ascii(void);
+
 // Columns: COLUMNS when it is a number, else what the terminal says, else 80.
 int terminal_width(FILE *f);
 

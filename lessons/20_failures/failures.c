@@ -78,7 +78,8 @@ static void before_restart(Page *p, const void *state) {
 
 static void show_restart(Page *p, const void *state) {
     const Failures *x = state;
-    page_say(p, _("The trainer said: %s"), x->lost);
+    page_say(p, _("The trainer said: %s. So rank 1 died, and the whole run ended with it."),
+             x->lost);
     page_say(p, "%s",
              x->equal ? _("After the last step the weights are those of the run that nobody "
                           "killed, to the last bit (measured).")

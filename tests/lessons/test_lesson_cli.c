@@ -254,13 +254,48 @@ START_TEST(a_lesson_is_in_chinese_where_that_is_asked_for) {
 }
 END_TEST
 
+// grep finds bytes beyond ASCII; a board has them elsewhere.
+START_TEST(frames_are_ascii_where_the_locale_or_the_terminal_has_nothing_else) {
+    static const char *const plain[] = {"LC_ALL=C", "LC_ALL=POSIX LANG=C.UTF-8", "TERM=dumb",
+                                        "env -u LC_ALL LANG=C"};
+    Command c;
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        ck_assert_int_eq(command_run(&c,
+                                     "%s lesson 8 --no-input --virtual-time --seed 1 --state s > t;"
+                                     " LC_ALL=C grep '[^ -~]' t",
+                                     plain[i]),
+                         1);
+        ck_assert_str_eq(c.out, "");
+        command_finish(&c);
+    }
+    ck_assert_int_eq(command_run(&c, "lesson 8 --no-input --virtual-time --seed 1 --state s"), 0);
+    test_has(c.out, "│");
+    command_finish(&c);
+}
+END_TEST
+
+// What the trainer said is a quotation; what it means is said in the reader's language.
+START_TEST(a_lesson_says_in_chinese_what_the_trainer_said) {
+    Command c;
+    if (!test_build("po/zh_CN/LC_MESSAGES/tandem-lesson.mo")) SKIP("msgfmt is not installed");
+    ck_assert_int_eq(
+        command_run(&c, "LANGUAGE=zh_CN lesson 20 --no-input --virtual-time --seed 1 --state s"),
+        0);
+    test_has(c.out, "训练程序说：rank 1 was lost: killed by signal 9");
+    test_has(c.out, "也就是说，rank 1");
+    command_finish(&c);
+}
+END_TEST
+
 SUITE("lesson_cli", a_lesson_is_a_program_of_its_own_too,
       a_lesson_is_in_chinese_where_that_is_asked_for, a_lesson_is_left_and_taken_up_where_it_was,
       a_question_cannot_be_skipped_where_that_is_not_allowed,
-      a_report_has_predictions_beside_results, a_signal_ends_it_and_keeps_the_place,
-      a_state_of_a_newer_version_is_left_as_it_is, a_state_that_was_cut_off_is_said_and_kept,
-      a_teacher_chooses_lessons, a_wrong_answer_gets_the_reply_to_its_misconception,
-      every_lesson_is_proved_and_keeps_the_rules, json_has_an_object_a_step,
+      a_lesson_says_in_chinese_what_the_trainer_said, a_report_has_predictions_beside_results,
+      a_signal_ends_it_and_keeps_the_place, a_state_of_a_newer_version_is_left_as_it_is,
+      a_state_that_was_cut_off_is_said_and_kept, a_teacher_chooses_lessons,
+      a_wrong_answer_gets_the_reply_to_its_misconception,
+      every_lesson_is_proved_and_keeps_the_rules,
+      frames_are_ascii_where_the_locale_or_the_terminal_has_nothing_else, json_has_an_object_a_step,
       keys_work_at_every_prompt, mistakes_on_the_command_line_are_refused,
       the_same_seed_gives_the_same_text, what_authors_must_keep_is_kept_in_both_languages,
       what_was_done_is_forgotten_when_one_is_sure)

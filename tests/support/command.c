@@ -77,7 +77,8 @@ static void become(const Command *c, const char *terminal, const char *words) {
     redirect(terminal ? terminal : ".err", O_RDWR | O_CREAT, STDERR_FILENO);
     snprintf(path, sizeof path, "%s:%s", getenv("TANDEM_BUILD"), getenv("PATH"));
     setenv("PATH", path, 1);
-    if (terminal) setenv("TERM", "xterm", 0);
+    setenv("TERM", "xterm", 1);  // whoever runs the tests may have a dumb one, or another locale
+    setenv("LC_ALL", "C.UTF-8", 1);
     unsetenv("COLUMNS");
     execl("/bin/sh", "sh", "-c", words, (char *)NULL);
     _exit(126);

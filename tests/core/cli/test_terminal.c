@@ -63,6 +63,27 @@ START_TEST(the_width_is_of_columns_else_of_the_terminal_else_80) {
 }
 END_TEST
 
+START_TEST(characters_are_ascii_where_the_locale_is_not_of_utf_8) {
+    static const struct {
+        const char *all, *ctype, *lang, *term;
+        bool ascii;
+    } rows[] = {{NULL, NULL, NULL, "xterm", false},        {NULL, NULL, NULL, "dumb", true},
+                {"C", "en_US.UTF-8", NULL, "xterm", true}, {"C.UTF-8", NULL, "C", "xterm", false},
+                {"", "POSIX", "C.UTF-8", "xterm", true},   {NULL, NULL, "de_DE", "xterm", true},
+                {NULL, "", "zh_CN.utf8", "xterm", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG", "TERM"};
+        const char *const values[] = {rows[i].all, rows[i].ctype, rows[i].lang, rows[i].term};
+        for (int k = 0; k < 4; k++)
+            if (values[k])
+                setenv(names[k], values[k], 1);
+            else
+                unsetenv(names[k]);
+        ck_assert_msg(terminal_ascii() == rows[i].ascii, "row %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(the_height_is_of_lines_else_of_the_terminal_else_24) {
     clean_environment();
     unsetenv("LINES");
@@ -75,5 +96,6 @@ START_TEST(the_height_is_of_lines_else_of_the_terminal_else_24) {
 END_TEST
 
 SUITE("terminal", colour_follows_the_option_then_the_environment_then_the_terminal,
+      characters_are_ascii_where_the_locale_is_not_of_utf_8,
       the_width_is_of_columns_else_of_the_terminal_else_80,
       the_height_is_of_lines_else_of_the_terminal_else_24)
