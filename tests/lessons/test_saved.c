@@ -166,6 +166,26 @@ START_TEST(a_file_that_is_cut_off_anywhere_is_noticed_mended_and_kept) {
 }
 END_TEST
 
+START_TEST(what_was_found_before_is_kept_beside_what_is_found_now) {
+    static const char *const texts[] = {"tandem-lessons 2\n", "tandem-lessons 2\ndone 4 seed 3\n"};
+    const char *kept[2];
+    put(texts[0]);
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(path, "w");
+        fputs(texts[i], f);
+        fclose(f);
+        Saved s = read_it();
+        ck_assert_ok(saved_mend(&s, &kept[i]));
+        ck_assert_ptr_nonnull(kept[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s", kept[i]);
+        ck_assert_str_eq(in_file(), texts[i]);
+    }
+    arena_finish(&arena);
+}
+END_TEST
+
 // Of the first version, which had no last line.
 START_TEST(an_older_file_is_cut_off_behind_its_header_or_within_a_line) {
     static const struct {
@@ -199,5 +219,6 @@ SUITE("saved", a_session_is_put_back_as_it_was, lines_that_are_not_known_stay_in
       what_is_done_stays_done_when_it_is_begun_again, one_lesson_is_forgotten_or_all,
       a_file_of_a_newer_version_or_another_kind_is_refused_and_left_alone,
       a_file_that_is_cut_off_anywhere_is_noticed_mended_and_kept,
+      what_was_found_before_is_kept_beside_what_is_found_now,
       an_older_file_is_cut_off_behind_its_header_or_within_a_line,
       an_answer_that_does_not_read_is_said)

@@ -65,6 +65,10 @@ START_TEST(factors_and_doubled_numbers_are_values) {
     ck_assert_double_eq(csv_number(it.out, 6, 6), fast);
     ck_assert(csv_number(it.out, 6, 4) == 4 && csv_number(it.out, 3, 4) == 2);
     command_finish(&it);
+    // schema, flops, state, devices, batch, step: not as if 0.0015 were 0.002.
+    ck_assert_int_eq(command_run(&it, "sim --gpus 1 --sweep flops=x0.0015,x0.003 --csv"), 0);
+    ck_assert_double_eq_tol(csv_number(it.out, 1, 5) / csv_number(it.out, 2, 5), 2, 0.01);
+    command_finish(&it);
 }
 END_TEST
 

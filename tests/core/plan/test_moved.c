@@ -3,7 +3,8 @@
 
 #include "tests/support/plan_maker.h"
 
-// x, y and the rest have 4 numbers of 4 bytes, the table 8 rows of 4, the rate 8 bytes.
+// x, y and the rest have 4 numbers of 4 bytes, the table 8 rows of 4, the rate 8 bytes. Of a table
+// the rows asked for are read, and no more than it has; of several sums gradients and scalars.
 START_TEST(what_is_updated_or_added_to_is_read_too) {
     Program p = {0};
     Plan *plan = make_program(&p, 1);
@@ -17,6 +18,8 @@ START_TEST(what_is_updated_or_added_to_is_read_too) {
     make_tensor(&p, "table", ROLE_PARAMETER, PLACEMENT_REPLICATED, SHAPE(8, 4), DTYPE_F32);
     make_tensor(&p, "tokens", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(1, 2), DTYPE_I32);
     make_tensor(&p, "rows", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 2, 4), DTYPE_F32);
+    make_tensor(&p, "questions", ROLE_INPUT, PLACEMENT_REPLICATED, SHAPE(1, 16), DTYPE_I32);
+    make_tensor(&p, "many", ROLE_ACTIVATION, PLACEMENT_REPLICATED, SHAPE(1, 16, 4), DTYPE_F32);
     const struct {
         Kind kind;
         int flags;
@@ -30,7 +33,13 @@ START_TEST(what_is_updated_or_added_to_is_read_too) {
         {KIND_FOLD, 0, "y", "x", 2 * 16},
         {KIND_FOLD, OP_ACCUMULATE, "y", "x", 3 * 16},
         {KIND_CROSS_ENTROPY, OP_ACCUMULATE, "rate y", "y tokens rate", 2 * 8 + 2 * 16 + 8 + 8},
+        {KIND_CROSS_ENTROPY, OP_ACCUMULATE, "y x", "y", 16 + 2 * 16 + 16},
+        {KIND_RESCALE, 0, "rate", "x", 16 + 2 * 8},
         {KIND_EMBEDDING, 0, "rows", "tokens table", 8 + 2 * 32},
+        {KIND_EMBEDDING, 0, "many", "questions table", 64 + 128 + 256},
+        {KIND_SLICE, 0, "y", "table", 2 * 16},
+        {KIND_FEED_ERROR, 0, "y", "table x", 3 * 16},
+        {KIND_KEEP_ERROR, 0, "table", "x y", 4 * 16},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int op = make_op(&p, plan,
