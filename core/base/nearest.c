@@ -36,6 +36,7 @@ void nearest_offer(Nearest *n, const char *candidate) {
     bool begins = length >= 3 && strncmp(candidate, n->word, length) == 0;
     if (begins) distance = least(distance, 1);
     if (distance > least((longest + 2) / 3, 3)) return;
+    if (distance == longest) return;  // nothing in common, as 0 and 1
     if (n->best && distance >= n->distance) return;
     n->best = candidate;
     n->distance = distance;

@@ -40,7 +40,8 @@ static Status check_ranks(const JobSpec *s) {
     if (s->mesh.data && all != s->ranks) {
         if (print_degrees(text, s, true) > 1)
             snprintf(product, sizeof product, " = %lld", (long long)all);
-        FAIL(ERR_USAGE, "%s%s is not the number of ranks, %d; give %lld, or leave out --dp", text,
+        FAIL(ERR_USAGE,
+             "%s%s is not the number of ranks, %d; give %lld ranks, or leave out --dp", text,
              product, s->ranks, (long long)all);
     }
     if (s->ranks % model == 0) return OK;

@@ -128,7 +128,8 @@ START_TEST(the_idle_part_of_a_schedule_is_said) {
 END_TEST
 
 START_TEST(degrees_that_do_not_fit_are_refused_by_train_and_sim) {
-    static const char *const parts[] = {"--dp 2 is not the number of ranks, 3", "give 2", NULL};
+    static const char *const parts[] = {"--dp 2 is not the number of ranks, 3", "give 2 ranks, or",
+                                        NULL};
     static const char *const kinds[] = {"--cp-kind belongs to --cp", NULL};
     static const char *const orders[] = {"--mesh pipe,data", "context is missing", NULL};
     command_run(&it, "train --dp 2 --ranks 3");

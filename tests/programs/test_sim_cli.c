@@ -439,6 +439,7 @@ END_TEST
 START_TEST(what_cannot_be_simulated_is_refused_in_one_line) {
     refuse("sim --trase run", "did you mean --trace?");
     refuse("sim --gpu 8", "did you mean --gpus?");
+    refuse("sim --zero 0", "\"0\" is not one of no, 1, 2, 3\n");  // neither is near
     refuse("sim --trace nowhere", "nowhere");
     refuse("mkdir run && echo '{' > run/rank0.json && sim --trace run", "run/rank0.json");
     refuse(RECORD "--ranks 2 --trace run > log && rm run/rank1.json && sim --trace run",

@@ -309,7 +309,8 @@ START_TEST(the_ranks_are_the_product_of_the_degrees) {
         {divided(3, (Mesh){.tensor = 2, .context = 4}),
          "--tp 2 × --cp 4 need 8 ranks, and there are 3; give 8 or more"},
         {divided(8, (Mesh){.data = 4, .tensor = 4}),
-         "--dp 4 × --tp 4 = 16 is not the number of ranks, 8; give 16, or leave out --dp"},
+         "--dp 4 × --tp 4 = 16 is not the number of ranks, 8; give 16 ranks, or leave out "
+         "--dp"},
     };
     Mesh mesh;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
