@@ -146,7 +146,7 @@ START_TEST(what_cannot_be_changed_is_refused) {
     refuses("--gpus 8 --point --what-if flops=2", "give a factor, xN or /N");
     refuses("--gpus 8 --point --what-if flops=x0", "with N from 0.001 to 1000");
     refuses("--gpus 8 --point --what-if flops=x0x10", "such as flops=x2");
-    refuses("--gpus 8 --point --what-if launch=x0", "platform, eager, ahead, graph");
+    refuses("--gpus 8 --point --what-if launch=x0", "platform, eager, ahead, wait, graph");
     refuses("--gpus 8 --point --what-if 'flops=x 2'", "such as flops=x2");
     refuses("--gpus 8 --point --what-if speed=x2", "a factor changes bandwidth, latency");
     refuses("--gpus 8 --point --what-if json=yes", "expected an option of the job");
