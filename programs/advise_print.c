@@ -12,6 +12,7 @@
 #include "programs/point_json.h"
 #include "programs/sweep_phrases.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,23 @@ typedef struct {
     int count;
 } Ranking;
 
+// A short plan does not come before the best, which has a whole one.
+static double order_ms(AdviseChoice c) {
+    const Point *p = point_of(c), *best = point_of((AdviseChoice){c.of, c.of->best});
+    return p->is_short && p->step_ms <= best->step_ms ? nextafter(best->step_ms, HUGE_VAL)
+                                                      : p->step_ms;
+}
+
 static void insert(Ranking *o, AdviseChoice c) {
     int at = o->count++;
-    for (; at && point_of(o->choices[at - 1])->step_ms > point_of(c)->step_ms; at--)
+    for (; at && order_ms(o->choices[at - 1]) > order_ms(c); at--)
         o->choices[at] = o->choices[at - 1];
     o->choices[at] = c;
+}
+
+static bool is_ranked(const Advice *v, int candidate) {
+    int fate = v->candidates[candidate].fate;
+    return fate == ADVISE_SIMULATED || fate == ADVISE_SHORT;
 }
 
 static Status sort(Ranking *out, const AdvisePrint *p, Arena *a) {
@@ -57,8 +70,7 @@ static Status sort(Ranking *out, const AdvisePrint *p, Arena *a) {
     for (int k = 0; k < p->count; k++) {
         const Advice *v = &p->searches[k];
         for (int i = 0; i < v->simulated; i++)
-            if (v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED)
-                insert(out, (AdviseChoice){v, v->of_point[i]});
+            if (is_ranked(v, v->of_point[i])) insert(out, (AdviseChoice){v, v->of_point[i]});
     }
     return OK;
 }
@@ -166,7 +178,7 @@ static bool is_repeated(const Ranking *order, int row) {
 static void fill_row(Table *t, const AdvisePrint *print, AdviseChoice c) {
     const Point *p = point_of(c);
     char text[VALUE];
-    table_cell(t, "%.5g", p->step_ms);
+    table_cell(t, "%s%.5g", p->is_short ? "~" : "", p->step_ms);
     if (print->devices) table_cell(t, "%.1f%%", 100 * p->mfu);
     table_cell(t, "%s", units_print_size(text, p->memory_bytes));
     if (!print->devices)
@@ -222,10 +234,15 @@ static void fill_beside(Table *t, const AdvisePrint *print, AdviseChoice best, A
     const Point *from = point_of(best), *p = point_of(c);
     char memory[UNITS_TEXT];
     double by_ms;
-    table_cell(t, "%+.1f%%", 100 * (p->step_ms / from->step_ms - 1));
+    bool too_large = c.of->candidates[c.candidate].fate == ADVISE_MEMORY;
+    if (too_large && p->is_short)  // short plans say no more than that
+        table_cell(t, "%s", "");
+    else
+        table_cell(t, "%s%+.1f%%", p->is_short ? "~" : "",
+                   100 * (p->step_ms / from->step_ms - 1));
     table_cell(t, "%s", units_print_size(memory, p->memory_bytes));
     int part = grown_part(from, p, &by_ms);
-    if (c.of->candidates[c.candidate].fate == ADVISE_MEMORY)
+    if (too_large)
         table_cell(t, "does not fit");
     else if (part == NONE)
         table_cell(t, "%s", "");
@@ -261,8 +278,7 @@ static Status print_neighbours(const AdvisePrint *p, AdviseChoice best, Arena *a
     for (int o = 0; o < ADVISE_OPTIONS; o++)
         for (int c = 0; c < v->count; c++) {
             AdviseOption differs;
-            int fate = v->candidates[c].fate;
-            if (fate != ADVISE_SIMULATED && fate != ADVISE_MEMORY) continue;
+            if (!is_ranked(v, c) && v->candidates[c].fate != ADVISE_MEMORY) continue;
             if (advise_differs_only(v, best.candidate, c, &differs) && (int)differs == o)
                 fill_neighbour(&table, p, best, (AdviseChoice){v, c}, differs);
         }
@@ -299,6 +315,7 @@ static void print_best(const AdvisePrint *print, AdviseChoice best, int width) {
 static const char *const fates[ADVISE_FATES] = {
     "estimated to be slower",
     "simulated, and fit",
+    "simulated by plans with fewer blocks and micro-batches (~), and fit",
     NULL,  // degrees do not divide the devices
     "batch does not divide into data-parallel ranks and micro-batches",
     "micro-batches do not suit the pipeline",
@@ -327,9 +344,10 @@ static const char *example(const AdvisePrint *p, int fate) {
 }
 
 static void print_counts(const AdvisePrint *p, int width) {
-    static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_MEMORY, ADVISE_OPEN,
-                                            ADVISE_LEAST,     ADVISE_MODEL,  ADVISE_DEVICES,
-                                            ADVISE_BATCH,     ADVISE_STAGES, ADVISE_REFUSED};
+    static const int order[ADVISE_FATES] = {ADVISE_SIMULATED, ADVISE_SHORT,  ADVISE_MEMORY,
+                                            ADVISE_OPEN,      ADVISE_LEAST,  ADVISE_MODEL,
+                                            ADVISE_DEVICES,   ADVISE_BATCH,  ADVISE_STAGES,
+                                            ADVISE_REFUSED};
     printf("\n%d combinations\n", advise_print_combinations(p));
     for (int k = 0; k < ADVISE_FATES; k++) {
         int f = order[k], count = advise_print_fates(p, f);
@@ -407,14 +425,16 @@ static json_t *line_json(const AdvisePrint *p, AdviseChoice c) {
 }
 
 static json_t *choice_json(const AdvisePrint *p, AdviseChoice c) {
-    return json_pack("{s:o, s:o, s:o, s:o}", "line", line_json(p, c), "options", options_json(c),
-                     "estimate_ms", json_number(c.of->candidates[c.candidate].estimate_ms), "step",
-                     point_json(point_of(c)));
+    return json_pack("{s:o, s:o, s:o, s:b, s:o}", "line", line_json(p, c), "options",
+                     options_json(c), "estimate_ms",
+                     json_number(c.of->candidates[c.candidate].estimate_ms), "short",
+                     point_of(c)->is_short, "step", point_json(point_of(c)));
 }
 
 static Status print_json(const AdvisePrint *p, Arena *a) {
     static const char *const keys[ADVISE_FATES] = {
-        "open", "simulated", "devices", "batch", "stages", "options", "least", "model", "memory"};
+        "open",   "simulated", "short", "devices", "batch",
+        "stages", "options",   "least", "model",   "memory"};
     Ranking order;
     TRY(sort(&order, p, a));
     json_t *rows = json_array(), *counts = json_object();

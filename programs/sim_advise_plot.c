@@ -22,7 +22,8 @@ static int rank_of(ScanState s) {
 
 static ScanState state_of(const AdviseCandidate *c) {
     switch ((AdviseFate)c->fate) {
-    case ADVISE_SIMULATED: return SCAN_DONE;
+    case ADVISE_SIMULATED:
+    case ADVISE_SHORT: return SCAN_DONE;
     case ADVISE_MEMORY:
     case ADVISE_LEAST: return SCAN_TOO_LARGE;
     case ADVISE_OPEN: return SCAN_OPEN;

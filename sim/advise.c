@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Read advise_find() at the end: list, reject, estimate, simulate the best, then its neighbours.
-#include "sim/advise.h"
+// Candidates: list, reject, estimate. Read advise_find() at the end;
+// advise_search.c chooses which are simulated.
+#include "sim/advise_internal.h"
 
 #include "core/base/team.h"
 #include "parallel/strategy/pipeline_schedule.h"
-#include "sim/advise_memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST = 16, OF_A_MESH = 2, MICRO_BATCHES_MOST = 64, SCHEDULE_UNIT = 8 };
-
-typedef struct {
-    Advice *out;
-    const AdviseAsk *ask;
-    EstimateModel model;
-    AdvisePiece *pieces;  // in the arena, as piece_of() has them
-    int first;            // point of the round that is simulated
-} Search;
+enum { MICRO_BATCHES_MOST = 64, SCHEDULE_UNIT = 8 };
 
 typedef struct {
     Search *search;
@@ -124,7 +115,7 @@ static void add_choices(AdviseSpace *s, const Search *search) {
     if (!fixed[ADVISE_BUCKET]) add_value(s, ADVISE_BUCKET, 4);
 }
 
-static void note_why(Advice *v, AdviseFate fate, const char *why) {
+void advise_note_why(Advice *v, AdviseFate fate, const char *why) {
     if (!*v->why[fate]) snprintf(v->why[fate], STATUS_TEXT, "%s", why);
 }
 
@@ -149,7 +140,9 @@ static Status plan_piece(void *context, int i) {
                            .experts = s->values[ADVISE_EXPERT][at % experts],
                            .wide = i % 2};
     AdvisePiece *piece = &p->search->pieces[i];
-    return piece->wanted ? advise_piece_plan(piece, p->search->ask->job, &cut, p->recomputes) : OK;
+    return piece->wanted ? advise_piece_plan(piece, p->search->ask->job, &cut, p->recomputes,
+                                             &p->search->blocks)
+                         : OK;
 }
 
 static Status plan_pieces(Search *search, int count) {
@@ -160,7 +153,7 @@ static Status plan_pieces(Search *search, int count) {
     TRY(team_each(count, plan_piece, &planning));
     for (int i = 0; i < count; i++)
         if (search->pieces[i].wanted && !search->pieces[i].divides)
-            note_why(search->out, ADVISE_MODEL, search->pieces[i].why);
+            advise_note_why(search->out, ADVISE_MODEL, search->pieces[i].why);
     return OK;
 }
 
@@ -186,7 +179,7 @@ static AdviseFate check_divisions(const JobSpec *s) {
 static void judge(Search *search, AdviseCandidate *c, const JobSpec *s) {
     c->point = NONE;
     c->fate = (uint8_t)check_divisions(s);
-    if (c->fate == ADVISE_REFUSED) note_why(search->out, ADVISE_REFUSED, status_message());
+    if (c->fate == ADVISE_REFUSED) advise_note_why(search->out, ADVISE_REFUSED, status_message());
     if (c->fate == ADVISE_OPEN) piece_of(search, c, s)->wanted = true;
 }
 
@@ -241,216 +234,28 @@ static Status list(Search *search, Arena *a) {
     return OK;
 }
 
-// --- simulating
-
-static Status make(void *context, PointInput *out, Arena *a, int i) {
-    const Search *search = context;
-    SimJob *job = ARENA_NEW(a, SimJob, 1);
-    if (!job) FAIL(ERR_MEMORY, "out of memory");
-    *job = *search->ask->job;
-    advise_job(&job->spec, search->out, search->out->of_point[search->first + i]);
-    out->job = job;
-    out->setting = *search->ask->setting;
-    return OK;
-}
-
-// Whoever reads *out meanwhile waits.
-static void hold(const Search *search) {
-    if (search->ask->lock) pthread_mutex_lock(search->ask->lock);
-}
-
-static void let_go(const Search *search) {
-    if (search->ask->lock) pthread_mutex_unlock(search->ask->lock);
-}
-
-static bool better(const Point *p, const Point *than) { return p->step_ms < than->step_ms; }
-
-static bool fits(const Advice *v, const Point *p) {
-    return !v->memory_bytes || p->memory_bytes <= v->memory_bytes;
-}
-
-static bool same_value(const AdviseCandidate *a, const AdviseCandidate *b, AdviseOption option) {
-    return a->at[option] == b->at[option];
-}
-
-static bool is_pipeline(const Advice *v, const AdviseCandidate *c) {
-    return v->space.values[ADVISE_PIPE][c->at[ADVISE_PIPE]] > 1;
-}
-
-// One took so many times what was expected: others that are cut and scheduled alike will, too.
-static void learn_memory(Advice *v, const AdviseCandidate *of, double times) {
-    if (!(times > 1)) return;
-    for (int i = 0; i < v->count; i++) {
-        AdviseCandidate *c = &v->candidates[i];
-        if (c->fate == ADVISE_OPEN && same_value(c, of, ADVISE_TENSOR) &&
-            same_value(c, of, ADVISE_CONTEXT) && same_value(c, of, ADVISE_EXPERT) &&
-            same_value(c, of, ADVISE_SCHEDULE) && is_pipeline(v, c) == is_pipeline(v, of))
-            c->likely_bytes *= times;
-    }
-}
-
-static void take_point(Advice *v, int i) {
-    AdviseCandidate *c = &v->candidates[v->of_point[i]];
-    const Point *p = &v->points[i];
-    c->point = i;
-    if (p->state != POINT_REFUSED) learn_memory(v, c, (double)p->memory_bytes / c->likely_bytes);
-    c->fate = p->state == POINT_REFUSED ? ADVISE_MODEL
-              : fits(v, p)              ? ADVISE_SIMULATED
-                                        : ADVISE_MEMORY;
-    if (c->fate == ADVISE_MODEL) note_why(v, ADVISE_MODEL, p->why);
-    if (c->fate != ADVISE_SIMULATED) return;
-    if (v->best == NONE || better(p, &v->points[v->candidates[v->best].point]))
-        v->best = v->of_point[i];
-}
-
-// From the thread that called points_run(): in their order, whatever the threads do.
-static void follow(void *context, int ended, int all_ended) {
-    Search *search = context;
-    Advice *v = search->out;
-    hold(search);
-    while (v->simulated < search->first + ended) take_point(v, v->simulated++);
-    double best = v->best == NONE ? (double)NAN : v->points[v->candidates[v->best].point].step_ms;
-    const AdviseProgress p = {"simulations", search->first + all_ended, 0, best};
-    if (search->ask->progress) search->ask->progress(search->ask->context, &p);
-    let_go(search);
-}
-
-static Status simulate(Search *search, int count) {
-    Advice *v = search->out;
-    const PointWork work = {search, make, follow, NULL};
-    search->first = v->simulated;
-    return points_run(&v->points[v->simulated], count, search->ask->threads, &work);
-}
-
-// --- which
-
-// Are enough of its mesh chosen, or one that is estimated to be as fast?
-static bool is_crowded(const Advice *v, int first, int count, int candidate) {
-    const AdviseCandidate *c = &v->candidates[candidate];
-    int same = 0;
-    for (int i = first; i < first + count; i++) {
-        const AdviseCandidate *other = &v->candidates[v->of_point[i]];
-        if (!same_value(c, other, ADVISE_TENSOR) || !same_value(c, other, ADVISE_CONTEXT) ||
-            !same_value(c, other, ADVISE_PIPE) || !same_value(c, other, ADVISE_EXPERT))
-            continue;
-        if (++same == OF_A_MESH || other->estimate_ms == c->estimate_ms) return true;
-    }
-    return false;
-}
-
-static bool is_chosen(const Advice *v, int first, int count, int candidate) {
-    for (int i = first; i < first + count; i++)
-        if (v->of_point[i] == candidate) return true;
-    return false;
-}
-
-// An estimate of memory may be a little too high.
-static bool may_fit(const Advice *v, const AdviseCandidate *c) {
-    return !v->memory_bytes || c->likely_bytes <= 1.05 * (double)v->memory_bytes;
-}
-
-// Is it more promising? What may fit is, and of that what is estimated to be faster; of the rest
-// what needs less memory.
-static bool is_before(const Advice *v, const AdviseCandidate *c, const AdviseCandidate *than) {
-    bool fit = may_fit(v, c);
-    if (fit != may_fit(v, than)) return fit;
-    return fit ? c->estimate_ms < than->estimate_ms : c->likely_bytes < than->likely_bytes;
-}
-
-// The most promising open candidate, the first of equal ones.
-static int next_best(const Advice *v, int first, int count) {
-    int best = NONE;
-    for (int c = 0; c < v->count; c++) {
-        const AdviseCandidate *next = &v->candidates[c];
-        if (next->fate != ADVISE_OPEN || is_chosen(v, first, count, c)) continue;
-        if (next->at[ADVISE_BUCKET]) continue;  // of which no estimate knows
-        if (best != NONE && !is_before(v, next, &v->candidates[best])) continue;
-        if (!is_crowded(v, first, count, c)) best = c;
-    }
-    return best;
-}
-
-// The job as it is, whatever its estimate, since no advice may be slower; then the best estimates.
-static int choose_estimated(Advice *v, int most) {
-    int count = 0, next, plain = advise_plain(v);
-    if (most && plain != NONE && v->candidates[plain].fate == ADVISE_OPEN)
-        v->of_point[v->simulated + count++] = plain;
-    while (count < most && (next = next_best(v, v->simulated, count)) != NONE)
-        v->of_point[v->simulated + count++] = next;
-    return count;
-}
-
-static bool is_next_value(const Advice *v, int a, int b, AdviseOption option) {
-    if (option == ADVISE_ZERO || option == ADVISE_RECOMPUTE || option == ADVISE_SCHEDULE)
-        return true;
-    int one = v->space.values[option][v->candidates[a].at[option]];
-    int other = v->space.values[option][v->candidates[b].at[option]];
-    for (int i = 0; i < v->space.counts[option]; i++) {
-        int between = v->space.values[option][i];
-        if ((between > one && between < other) || (between < one && between > other)) return false;
-    }
-    return true;
-}
-
-// What differs from the best by one option, one value on where values are numbers.
-static int choose_neighbours(Advice *v, int most) {
-    int count = 0;
-    AdviseOption option;
-    for (int c = 0; c < v->count && count < most; c++)
-        if (v->candidates[c].fate == ADVISE_OPEN && advise_differs_only(v, v->best, c, &option) &&
-            is_next_value(v, v->best, c, option))
-            v->of_point[v->simulated + count++] = c;
-    return count;
-}
-
-static int count_fitting(const Advice *v) {
-    int count = 0;
-    for (int i = 0; i < v->simulated; i++)
-        count += v->candidates[v->of_point[i]].fate == ADVISE_SIMULATED;
-    return count;
-}
-
-// Two rounds of estimated candidates do, unless memory is so scarce that few of them fit.
-static Status search_all(Search *search, int most) {
-    Advice *v = search->out;
-    int improved = NONE;  // the best when its neighbours were simulated
-    for (int estimated = 0; v->simulated < most;) {
-        int left = most - v->simulated, count = 0;
-        bool around = v->best != NONE && v->best != improved;
-        if (around) {
-            improved = v->best;
-            count = choose_neighbours(v, left);
-        } else if (estimated < 2 || count_fitting(v) < FIRST) {
-            count = choose_estimated(v, (int)least(left, FIRST));
-            estimated++;
-            if (!count) return OK;
-        } else
-            return OK;
-        if (count) TRY(simulate(search, count));
-    }
-    return OK;
-}
-
 void advise_count_fates(Advice *v) {
     memset(v->fates, 0, sizeof v->fates);
     for (int c = 0; c < v->count; c++) v->fates[v->candidates[c].fate]++;
 }
 
 Status advise_find(Advice *out, Arena *a, const AdviseAsk *ask) {
-    Search search = {.out = out, .ask = ask};
     int most = ask->most ? ask->most : ADVISE_MOST;
-    hold(&search);
+    Search search = {.out = out, .ask = ask, .most = most};
+    advise_hold(&search);
     *out = (Advice){.job = ask->job->spec, .memory_bytes = ask->memory_bytes, .best = NONE};
-    let_go(&search);
+    advise_let_go(&search);
     TRY(estimate_model_read(&search.model, a, &ask->job->spec, ask->setting));
+    TRY(short_blocks_read(&search.blocks, a, &ask->job->spec));
+    if (!ask->setting->devices) search.blocks.count = 0;
     TRY(list(&search, a));
     out->points = ARENA_NEW(a, Point, most);
     out->of_point = ARENA_NEW(a, int, most);
     if (!out->points || !out->of_point) FAIL(ERR_MEMORY, "out of memory for %d points", most);
-    hold(&search);
+    advise_hold(&search);
     out->listed = true;
-    let_go(&search);
-    Status status = search_all(&search, most);
+    advise_let_go(&search);
+    Status status = advise_search(&search);
     advise_count_fates(out);
     return status;
 }

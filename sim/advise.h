@@ -31,6 +31,7 @@ typedef enum {
 typedef enum {
     ADVISE_OPEN,       // estimated to be slower than what was simulated
     ADVISE_SIMULATED,  // and fits
+    ADVISE_SHORT,      // by plans with fewer blocks and micro-batches, and fits by those
     ADVISE_DEVICES,    // the degrees do not divide the devices
     ADVISE_BATCH,      // the batch does not divide into data-parallel ranks and micro-batches
     ADVISE_STAGES,     // micro-batches do not suit the stages of the pipeline
@@ -66,8 +67,8 @@ typedef struct {
     bool listed;    // the candidates, and points are there
     Point *points;  // in the arena; of those that were simulated
     int *of_point;  // the candidate of each
-    int simulated;  // points; some may not fit
-    int best;       // candidate; NONE: none fits
+    int simulated;  // points; some may not fit, and some are of short plans
+    int best;       // candidate, of which there is no short plan at the end; NONE: none fits
     int fates[ADVISE_FATES];
     char why[ADVISE_FATES][STATUS_TEXT];  // an example of those that were refused with words
 } Advice;

@@ -116,9 +116,10 @@ static double own_parameters(const EstimateModel *m, const JobSpec *s) {
 double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s) {
     double own = own_parameters(m, s), ranks = job_spec_data_ranks(s);
     int zero = s->strategy.zero;
-    return own *
-           ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
-            GRADIENT_BYTES / (zero >= 2 ? ranks : 1) + m->state_bytes / (zero >= 1 ? ranks : 1));
+    bool adds = s->micro_batches * job_spec_local_shards(s) > 1;  // whole, until all are added
+    return own * ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
+                  GRADIENT_BYTES / (zero >= 2 && !adds ? ranks : 1) +
+                  m->state_bytes / (zero >= 1 ? ranks : 1));
 }
 
 // --- time

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { FEW_BLOCKS = 2, MANY_BLOCKS = 4 };  // planned for many
+
 // --- what is planned
 
 // One row on each of as few ranks as the cuts need.
@@ -22,6 +24,7 @@ static JobSpec smallest(const JobSpec *job, const AdviseCut *cut) {
     s.shards = s.strategy.zero = 0;
     s.micro_batches = 1;
     s.strategy.experts = cut->experts;
+    s.strategy.stages = NULL;
     return s;
 }
 
@@ -34,12 +37,12 @@ static void take_memory(AdvisePiece *out, const Program *p, Recompute recompute)
             out->row_bytes[recompute] += (double)program_memory(p, (Memory)m);
 }
 
-static Status plan_one(AdvisePiece *out, const SimJob *job, Recompute recompute) {
+static Status plan_blocks(AdvisePiece *out, const SimJob *job, Recompute recompute, int blocks) {
     Arena a = {0};
     ProgramSet set = {0};
     SimJob one = *job;
-    one.spec.strategy.recompute = recompute;
-    Status s = job_spec_check(&one.spec);
+    Status s = job_spec_check(&job->spec);
+    if (s == OK && blocks) s = short_blocks_job(&one, &a, job, blocks);
     if (s == OK) s = sim_job_step(&set, &a, &one);
     if (s == OK) take_memory(out, &set.programs[0], recompute);
     program_set_finish(&set);
@@ -47,14 +50,38 @@ static Status plan_one(AdvisePiece *out, const SimJob *job, Recompute recompute)
     return s;
 }
 
+static void extend(double *to, double from, double times) { *to += (*to - from) * times; }
+
+static Status plan_one(AdvisePiece *out, const SimJob *job, Recompute recompute,
+                       const ShortBlocks *blocks) {
+    AdvisePiece fewer = {0}, more = {0};
+    SimJob one = *job;
+    one.spec.strategy.recompute = recompute;
+    bool all = blocks->count <= MANY_BLOCKS;
+    TRY(plan_blocks(&more, &one, recompute, all ? 0 : MANY_BLOCKS));
+    if (!all) {
+        double times = (double)(blocks->count - MANY_BLOCKS) / (MANY_BLOCKS - FEW_BLOCKS);
+        TRY(plan_blocks(&fewer, &one, recompute, FEW_BLOCKS));
+        extend(&more.parameters, fewer.parameters, times);
+        extend(&more.gradients, fewer.gradients, times);
+        extend(&more.optimiser, fewer.optimiser, times);
+        extend(&more.row_bytes[recompute], fewer.row_bytes[recompute], times);
+    }
+    out->parameters = more.parameters;
+    out->gradients = more.gradients;
+    out->optimiser = more.optimiser;
+    out->row_bytes[recompute] = more.row_bytes[recompute];
+    return OK;
+}
+
 // A way to recompute that does not go with the cuts is left out.
 Status advise_piece_plan(AdvisePiece *out, const SimJob *job, const AdviseCut *cut,
-                         uint32_t recomputes) {
+                         uint32_t recomputes, const ShortBlocks *blocks) {
     SimJob one = *job;
     one.spec = smallest(&job->spec, cut);
     for (int r = 0; r < RECOMPUTE_COUNT; r++) {
         if (!(recomputes >> r & 1)) continue;
-        Status s = plan_one(out, &one, (Recompute)r);
+        Status s = plan_one(out, &one, (Recompute)r, blocks);
         if (s == ERR_MEMORY) return s;
         if (s == OK) out->divides = true;
         if (s != OK && !*out->why) snprintf(out->why, STATUS_TEXT, "%s", status_message());

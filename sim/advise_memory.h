@@ -6,6 +6,7 @@
 #define SIM_ADVISE_MEMORY_H
 
 #include "sim/advise_estimate.h"
+#include "sim/advise_short.h"
 #include "sim/job.h"
 
 // One way to cut the model: degrees, and whether ranks along context share experts.
@@ -24,9 +25,10 @@ typedef struct {
 } AdvisePiece;
 
 // The job on as few ranks as the cut needs, with a row each and no pipeline. Bit r of `recomputes`:
-// plan Recompute r. Errors that come from cutting are put down in out->why; ERR_MEMORY is returned.
+// plan Recompute r. Of many equal `blocks` a few are planned, since each takes the same. Errors
+// that come from cutting are put down in out->why; ERR_MEMORY is returned.
 Status advise_piece_plan(AdvisePiece *out, const SimJob *job, const AdviseCut *cut,
-                         uint32_t recomputes) MUST_USE;
+                         uint32_t recomputes, const ShortBlocks *blocks) MUST_USE;
 
 // On the device that needs most.
 double advise_piece_bytes(const AdvisePiece *p, const EstimateModel *m, const JobSpec *s);

@@ -21,6 +21,7 @@ typedef struct {
     int64_t class_bytes[MEMORY_COUNT];   // the same by class
     int data_ranks;                      // that hold other samples
     int operations, estimated;  // of all classes of ranks: that compute; without a measured cost
+    bool is_short;              // the numbers are those of shorter plans, extended
 } Point;
 
 // Does its memory fit the device? True when that is not known.
@@ -48,6 +49,8 @@ typedef struct {
     // NULL: nobody follows.
     void (*follow)(void *context, int ended, int all_ended);
     bool (*go_on)(void *context);  // from any thread; false: stop. NULL: to the end
+    // In place of make(): all of point i, with that watch for what is simulated.
+    Status (*measure)(void *context, Point *out, Arena *a, int i, const SimulateWatch *watch);
 } PointWork;
 
 // Make `count` points on that many threads, 0: one. ERR_INTERRUPTED when go_on() says no; then, and
