@@ -79,6 +79,7 @@ static void print_constants(const NcclConstants *a, const NcclConstants *b) {
     print_constant("bandwidth within a node", a->bandwidth_within, b->bandwidth_within);
     print_constant("bandwidth across nodes", a->bandwidth_across, b->bandwidth_across);
     print_constant("loss of small groups", a->group_loss, b->group_loss);
+    print_constant("ramp, us", a->ramp_ps, b->ramp_ps);
 }
 
 static void print_percent(const NcclFitError *e) {

@@ -8,7 +8,16 @@
 
 #include <math.h>
 
-enum { BASE, HOP_WITHIN, HOP_ACROSS, BANDWIDTH_WITHIN, BANDWIDTH_ACROSS, GROUP_LOSS, CONSTANTS };
+enum {
+    BASE,
+    HOP_WITHIN,
+    HOP_ACROSS,
+    BANDWIDTH_WITHIN,
+    BANDWIDTH_ACROSS,
+    GROUP_LOSS,
+    RAMP,
+    CONSTANTS
+};
 
 typedef struct {
     const NcclFitTable *tables;
@@ -19,14 +28,15 @@ typedef struct {
     double error;
 } Search;
 
-// Base latency in ps, the others in 1/NCCL_UNIT.
-static const int64_t least[CONSTANTS] = {0, 50000, 50000, 50000, 50000, 0};
-static const int64_t steps[CONSTANTS] = {8000000, 400000, 400000, 100000, 100000, 100000};
+// Base latency and ramp in ps, the others in 1/NCCL_UNIT.
+static const int64_t least[CONSTANTS] = {0, 50000, 50000, 50000, 50000, 0, 0};
+static const int64_t steps[CONSTANTS] = {8000000, 400000, 400000,  100000,
+                                         100000,  100000, 80000000};
 enum { HALVINGS = 12 };
 
 static int64_t get(const NcclConstants *c, int which) {
-    const int64_t values[] = {c->base_latency_ps,  c->hop_within,       c->hop_across,
-                              c->bandwidth_within, c->bandwidth_across, c->group_loss};
+    const int64_t values[] = {c->base_latency_ps,  c->hop_within, c->hop_across,
+                              c->bandwidth_within, c->bandwidth_across, c->group_loss, c->ramp_ps};
     return values[which];
 }
 
@@ -36,6 +46,8 @@ static void set(NcclConstants *c, int which, int64_t value) {
         &c->group_loss};
     if (which == BASE)
         c->base_latency_ps = value;
+    else if (which == RAMP)
+        c->ramp_ps = value;
     else
         *factors[which] = (int32_t)value;
 }
@@ -128,6 +140,7 @@ static void choose_free(Search *s) {
         if (t->ranks != sizes[0]) sizes[1] = t->ranks;
     }
     s->is_free[GROUP_LOSS] = sizes[1] != 0;
+    s->is_free[RAMP] = !s->is_free[HOP_ACROSS];  // six constants at most
 }
 
 static int64_t ratio(__int128 numerator, __int128 denominator) {
@@ -143,7 +156,7 @@ static void choose_bounds(Search *s, const Machine *m) {
         __int128 bus = (__int128)c->channels[i].channels * c->channel_bytes_per_s;
         if (bus > within) within = bus;
     }
-    s->most[BASE] = PS_PER_S;
+    s->most[BASE] = s->most[RAMP] = PS_PER_S;
     s->most[HOP_WITHIN] = s->most[HOP_ACROSS] = 100 * NCCL_UNIT;
     s->most[GROUP_LOSS] = NCCL_UNIT;
     s->most[BANDWIDTH_WITHIN] = ratio(m->link.bytes_per_s, within);

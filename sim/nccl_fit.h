@@ -36,8 +36,9 @@ Status nccl_fit_error(NcclFitError *out, const NcclConstants *c, const NcclFitTa
 
 // The machine's own constants are where the search begins. It sets a latency, hops within nodes and
 // the bandwidth of their bus from tables of one node, what small groups lose of it from tables of
-// several group sizes, hops and bandwidth across from tables of several nodes; never a bus faster
-// than the machine's links. ERR_USAGE for a machine without constants, or tables of one rank.
+// several group sizes, the ramp where all tables are of one node, hops and bandwidth across from
+// tables of several nodes; never a bus faster than the machine's links. ERR_USAGE for a machine
+// without constants, or tables of one rank.
 Status nccl_fit(NcclFit *out, const Machine *m, const NcclFitTable *tables, int count) MUST_USE;
 
 #endif

@@ -364,6 +364,25 @@ static Status find_fastest(NcclPrice *out, const Question *q, NcclAlgorithm only
     return OK;
 }
 
+// In nodes with switches measured time per byte goes on falling to 1 GiB: what is lost until then
+// grows with the bytes to ramp_ps, half of it at 256 MiB. Of it NCCL's choice knows nothing.
+static Status add_ramp(NcclPrice *p, const NcclConstants *c, const NcclCall *call) {
+    const int64_t half = INT64_C(256) << 20;
+    int64_t lost = call->bytes ? (int64_t)((__int128)c->ramp_ps * call->bytes /
+                                           ((__int128)call->bytes + half))
+                               : 0;
+    if (!lost || call->nodes > 1) return OK;
+    if (lost > INT64_MAX - p->time_ps)
+        FAIL(ERR_FAILED, "%s of %lld bytes would take more than 106 days",
+             collective_name(call->kind), (long long)call->bytes);
+    __int128 ps = (__int128)p->time_ps - p->latency_ps + lost;
+    __int128 rate = (__int128)call->bytes * PS_PER_S / ps;
+    p->bytes_per_s = rate > 1 ? (int64_t)rate : 1;
+    ps = units_divide_up((__int128)call->bytes * PS_PER_S, p->bytes_per_s);
+    p->time_ps = p->latency_ps + (int64_t)ps;
+    return OK;
+}
+
 Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) {
     if (call->ranks < 1 || call->nodes < 1 || call->nodes > call->ranks || call->bytes < 0)
         FAIL(ERR_USAGE, "%s of %lld bytes over %d ranks on %d nodes", collective_name(call->kind),
@@ -385,6 +404,7 @@ Status nccl_price(NcclPrice *out, const NcclConstants *c, const NcclCall *call) 
              collective_name(call->kind), call->ranks, call->nodes, call->nodes == 1 ? "" : "s",
              only ? nccl_algorithm_name(only) : "algorithm", call->protocol ? " with " : "",
              call->protocol ? nccl_protocol_name(call->protocol) : "");
+    TRY(add_ramp(out, c, call));
     out->channels = channels_of(&q, out->algorithm, out->protocol);
     set_weights(out, &q);
     return OK;

@@ -48,6 +48,7 @@ static const struct {
     OF_NCCL("NCCL busbw within", PLATFORM_FACTOR, NARROW, bandwidth_within),
     OF_NCCL("NCCL busbw across", PLATFORM_FACTOR, NARROW, bandwidth_across),
     OF_NCCL("NCCL loss of groups", PLATFORM_FACTOR, NARROW, group_loss),
+    OF_NCCL("NCCL ramp", PLATFORM_LATENCY, WIDE, ramp_ps),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 _Static_assert((int)ROWS <= (int)PLATFORM_NUMBERS, "PLATFORM_NUMBERS has room for all rows");

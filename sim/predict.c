@@ -50,6 +50,7 @@ static uint64_t mix_pricing(uint64_t hash, const NcclPricing *p) {
                              c->bandwidth_within,
                              c->bandwidth_across,
                              c->group_loss,
+                             c->ramp_ps,
                              p->algorithm,
                              p->protocol,
                              p->dilation};

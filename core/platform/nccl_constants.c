@@ -64,11 +64,14 @@ static Status get_fitted(NcclConstants *c, const YamlNode *n) {
     if (!n) return OK;
     TRY(yaml_check_keys(n, "",
                         "base_latency hop_within hop_across bandwidth_within bandwidth_across "
-                        "group_loss"));
+                        "group_loss ramp"));
     const YamlNode *base = yaml_find(n, "base_latency");
     TRY(yaml_get_duration(&c->base_latency_ps, base));
     if (c->base_latency_ps > PS_PER_S)
         YAML_FAIL(base, "base_latency: expected at most 1s, found %s", base->text);
+    const YamlNode *ramp = yaml_find(n, "ramp");
+    TRY(yaml_get_duration(&c->ramp_ps, ramp));
+    if (c->ramp_ps > PS_PER_S) YAML_FAIL(ramp, "ramp: expected at most 1s, found %s", ramp->text);
     TRY(get_factor(&c->hop_within, yaml_find(n, "hop_within")));
     TRY(get_factor(&c->hop_across, yaml_find(n, "hop_across")));
     TRY(get_factor(&c->bandwidth_within, yaml_find(n, "bandwidth_within")));
@@ -139,6 +142,7 @@ void nccl_constants_write(FILE *f, const NcclConstants *c) {
     put_factor(f, "bandwidth_within", c->bandwidth_within);
     put_factor(f, "bandwidth_across", c->bandwidth_across);
     put_factor(f, "group_loss", c->group_loss);
+    if (c->ramp_ps) fprintf(f, ", ramp: %s", units_exact_duration(text, c->ramp_ps));
     fputs("}\n", f);
 }
 

@@ -49,10 +49,11 @@ typedef struct {
     int32_t nvls_channels;                    // by which the switch adds; 0: it does not
     int64_t nvls_bytes_per_s;                 // of one of them
     bool collnet;                             // do the switches between nodes add?
-    // What a fit may set: a latency of every operation besides NCCL's own; in millionths
-    // (NCCL_UNIT: as in NCCL) factors of its latencies of a hop and of bus bandwidths, and what
-    // small groups lose of the latter (0: as in NCCL).
-    int64_t base_latency_ps;
+    // What a fit may set: a latency of every operation besides NCCL's own; what one of very many
+    // bytes within a node loses until links are at their best; in millionths (NCCL_UNIT: as in
+    // NCCL) factors of its latencies of a hop and of bus bandwidths, and what small groups lose of
+    // the latter (0: as in NCCL).
+    int64_t base_latency_ps, ramp_ps;
     int32_t hop_within, hop_across, bandwidth_within, bandwidth_across;
     int32_t group_loss;  // of n devices of a node lose a bandwidth of group_loss / n within it
 } NcclConstants;

@@ -113,7 +113,7 @@ START_TEST(a_platform_is_fitted_to_a_table_and_written) {
                                  "(echo bytes,time; cat rows) > t.csv && "
                                  "sim --fit t.csv --gpus 8 --collective all_gather --out m.yaml"),
                      0);
-    test_has(c.out, "dgx-a100: 3 constants fitted to 15 rows of 1 table of all_gather\n");
+    test_has(c.out, "dgx-a100: 4 constants fitted to 15 rows of 1 table of all_gather\n");
     test_has(c.out, "  table 1            8      1    30");
     double fitted = 0, others = 0;
     const char *end = strstr(c.out, "\nmean error ");

@@ -72,6 +72,24 @@ START_TEST(a_large_all_reduce_is_a_ring_with_the_bandwidth_of_the_bus) {
 }
 END_TEST
 
+// Of 256 MiB half the ramp is lost, of three times as much three quarters; over nodes none.
+START_TEST(a_ramp_is_lost_within_nodes) {
+    NcclConstants c = unfitted("dgx-a100"), ramp = c;
+    ramp.ramp_ps = 200 * PS_PER_US;
+    for (int times = 1; times <= 3; times += 2) {
+        int64_t bytes = times * (INT64_C(256) << 20), lost = times == 1 ? 100 : 150;
+        NcclPrice a = price_of(&c, COLLECTIVE_ALL_REDUCE, bytes, 8, 1);
+        NcclPrice b = price_of(&ramp, COLLECTIVE_ALL_REDUCE, bytes, 8, 1);
+        ck_assert_int_eq(b.latency_ps, a.latency_ps);
+        ck_assert_close(b.time_ps - a.time_ps, lost * PS_PER_US, 100);
+        ck_assert_close((b.time_ps - b.latency_ps) / 1e12 * (double)b.bytes_per_s, bytes, 1);
+    }
+    NcclPrice a = price_of(&c, COLLECTIVE_ALL_REDUCE, INT64_C(1) << 30, 16, 2);
+    NcclPrice b = price_of(&ramp, COLLECTIVE_ALL_REDUCE, INT64_C(1) << 30, 16, 2);
+    ck_assert_int_eq(a.time_ps, b.time_ps);
+}
+END_TEST
+
 // Over 2 nodes of 8: 6.8 us + 2 (7 * 0.6 + 1 * 5.0); half the bus, at most 22.5 GB/s for LL with
 // AMD hosts, and no correction for less than 64 bytes.
 START_TEST(a_small_all_reduce_over_nodes_is_a_tree) {
@@ -332,6 +350,7 @@ START_TEST(smaller_groups_may_have_fewer_channels) {
 END_TEST
 
 SUITE("nccl_model", a_large_all_reduce_is_a_ring_with_the_bandwidth_of_the_bus,
+      a_ramp_is_lost_within_nodes,
       a_small_all_reduce_over_nodes_is_a_tree,
       a_ring_over_nodes_pays_for_the_network_and_the_plateau,
       switches_that_add_are_used_where_the_platform_has_them,

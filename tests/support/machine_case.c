@@ -66,6 +66,7 @@ static void same_collectives(const NcclConstants *a, const NcclConstants *b) {
     ck_assert_int_eq(a->bandwidth_within, b->bandwidth_within);
     ck_assert_int_eq(a->bandwidth_across, b->bandwidth_across);
     ck_assert_int_eq(a->group_loss, b->group_loss);
+    ck_assert_int_eq(a->ramp_ps, b->ramp_ps);
 }
 
 void machine_same(const Machine *a, const Machine *b) {
