@@ -187,7 +187,10 @@ static void say_data(char *out, const JobSpec *s, int size) {
         break;
     case 1:
     case 2:
-        text_append(out, WORDS_OF_AN_AXIS, "They divide what the optimiser keeps%s. ",
+        text_append(out, WORDS_OF_AN_AXIS, "They divide what the optimiser keeps%s%s. ",
+                    s->dtype != DTYPE_BF16  ? ""
+                    : s->strategy.zero == 2 ? ", the weights in f32"
+                                            : " and the weights in f32",
                     s->strategy.zero == 2 ? ", and gradients" : "");
         break;
     default:

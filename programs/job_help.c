@@ -218,7 +218,9 @@ const OptionDetail job_details[] = {
      "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
      "(2), parameters too (3), and compute the same bits. Gradients are reduce-scattered; "
      "parameters are gathered after the update (1, 2), or of each block, or layer outside of "
-     "blocks, before its forward and again before its backward (3). See --bucket-kib.\nWith "
+     "blocks, before its forward and again before its backward (3). With --dtype bf16 the f32 "
+     "weights are divided by all three, and what is gathered are copies in bf16. See "
+     "--bucket-kib.\nWith "
      "--accumulate whole gradients stay until the last micro-batch.",
      "fsdp fully-shard zero-stage zero1 zero2 zero3 stage deepspeed sharding-strategy "
      "zero-optimization use-distributed-optimizer data-parallel-shard-degree"},

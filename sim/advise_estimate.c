@@ -115,9 +115,10 @@ static double own_parameters(const EstimateModel *m, const JobSpec *s) {
 
 double estimate_model_least_bytes(const EstimateModel *m, const JobSpec *s) {
     double own = own_parameters(m, s), ranks = job_spec_data_ranks(s);
-    int zero = s->strategy.zero;
+    int zero = s->strategy.zero, masters_from = m->passes_bytes > 0 ? 1 : 3;
     bool adds = s->micro_batches * job_spec_local_shards(s) > 1;  // whole, until all are added
-    return own * ((MASTER_BYTES + m->passes_bytes) / (zero >= 3 ? ranks : 1) +
+    return own * (MASTER_BYTES / (zero >= masters_from ? ranks : 1) +
+                  m->passes_bytes / (zero >= 3 ? ranks : 1) +
                   GRADIENT_BYTES / (zero >= 2 && !adds ? ranks : 1) +
                   m->state_bytes / (zero >= 1 ? ranks : 1));
 }
@@ -190,8 +191,8 @@ static double gradients_s(const EstimateModel *m, const JobSpec *s, const Mesh *
     int ranks = job_spec_data_ranks(s);
     if (ranks < 2) return 0;
     double copy = m->passes_bytes > 0 ? m->passes_bytes : MASTER_BYTES;
-    double sent =
-        s->strategy.zero == 3 ? 2.0 * s->micro_batches * copy + GRADIENT_BYTES : 2 * GRADIENT_BYTES;
+    double times = s->strategy.zero == 3 ? 2.0 * s->micro_batches : 1;
+    double sent = GRADIENT_BYTES + (s->strategy.zero ? times * copy : GRADIENT_BYTES);
     return own * sent * (ranks - 1) / ranks / collective_rate(m, ranks, stride_of(mesh, MESH_DATA));
 }
 

@@ -117,13 +117,16 @@ static double held(const JobSpec *s, double part) {
     return stages * part;
 }
 
-// Gradients of several passes are added up whole.
+// Gradients of several passes are added up whole. With passes in two bytes the weights in four are
+// divided from ZeRO-1 on.
 double advise_piece_bytes(const AdvisePiece *p, const EstimateModel *m, const JobSpec *s) {
     int stages = mesh_size(&s->mesh, MESH_PIPE), zero = s->strategy.zero;
     double part = ceil((double)m->blocks / stages) / m->blocks, left = left_by_zero(m, s);
     double rows = (double)s->batch / job_spec_shards(s) / s->micro_batches;
     bool adds = s->micro_batches * (job_spec_shards(s) / job_spec_data_ranks(s)) > 1;
-    double weights = p->parameters * (zero >= 3 ? left + 2.0 / m->blocks : 1) +
+    double masters = m->passes_bytes > 0 ? p->parameters * 4 / (4 + m->passes_bytes) : 0;
+    double whole = p->parameters - (zero >= 1 ? masters * (1 - left) : 0);
+    double weights = (zero >= 3 ? p->parameters * (left + 2.0 / m->blocks) : whole) +
                      p->gradients * (zero >= 2 && !adds ? left : 1) +
                      p->optimiser * (zero >= 1 ? left : 1);
     return weights * part + p->row_bytes[s->strategy.recompute] * rows * held(s, part);

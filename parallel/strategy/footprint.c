@@ -89,14 +89,14 @@ static int64_t divided_elements(const Program *p, int logical, bool *shared) {
     return mesh_axis_size(p, MESH_PIPE) > 1 ? 0 : logical_elements(l);
 }
 
-// Each copy is written once.
+// Each copy is converted once.
 static int64_t copy_bytes(const Program *p, const Plan *plan, bool only_shared) {
     int64_t bytes = 0;
     for (int i = 0; plan && i < plan->op_count; i++) {
         const Op *op = &plan->ops[i];
         const Tensor *t = op->outputs ? &p->tensors[op_outputs(plan, op)[0]] : NULL;
         bool shared;
-        if (!t || t->role != ROLE_COPY) continue;
+        if (!t || t->role != ROLE_COPY || op_communicates(p, op)) continue;
         int64_t elements = divided_elements(p, t->logical, &shared);
         if (shared || !only_shared) bytes += elements * dtype_bytes((Dtype)t->dtype);
     }
@@ -148,9 +148,11 @@ static Footprint closed_part(const FootprintModel *m, int stage, double n) {
     double whole = (double)m->parameter_bytes, trained = (double)m->trained_bytes;
     double optimiser = (double)m->optimiser_bytes, state = (double)m->state_bytes;
     double copies = (double)m->copy_bytes, read = copies > 0 ? copies : whole;
-    double again = (double)m->recomputed_bytes;
-    double gathered = stage == 3 ? m->passes * (2 * read + again) : trained;
-    return (Footprint){.parameters = (whole + copies) / (stage == 3 ? n : 1),
+    double again = (double)m->recomputed_bytes, masters = stage && copies > 0 ? trained : 0;
+    double updated = masters > 0 ? trained * copies / whole : trained;
+    double gathered = stage == 3 ? m->passes * (2 * read + again) : updated;
+    double divided = stage == 3 ? whole + copies : masters;
+    return (Footprint){.parameters = whole + copies - divided * (n - 1) / n,
                        .gradients = stage >= 2 ? trained / n : trained,
                        .optimiser = (stage >= 1 ? optimiser / n : optimiser) + state,
                        .sent = (gathered + trained) * (n - 1) / n};

@@ -10,8 +10,9 @@
 //   ZeRO-2  Psi          T/N         K T/N       2 T (N-1)/N
 //   ZeRO-3  Psi/N        T/N         K T/N       (2P Psi + T) (N-1)/N
 //
-// With passes in bf16 a rank keeps copies of its parameters as well, Phi = Psi / 2 bytes, of which
-// ZeRO-3 has its share and gathers these: (2P Phi + T) (N-1)/N.
+// With passes in bf16 a rank keeps copies of its parameters as well, Phi = Psi / 2 bytes, and ZeRO
+// gathers these. ZeRO-3 has its share of them, and sends (2P Phi + T) (N-1)/N; in ZeRO-1 and 2 they
+// alone are whole, of what is trained: Phi + Psi - T + T/N, and (T/2 + T) (N-1)/N are sent.
 //
 // Recomputation makes ZeRO-3 gather the R bytes of what it computes with once more in each pass:
 // (2P Psi + P R + T) (N-1)/N.

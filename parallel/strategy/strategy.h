@@ -115,16 +115,16 @@ Status recompute_apply(Program *p, const Model *m, Recompute how) MUST_USE;
 // in the buckets of DDP, and every rank updates its shards alone.
 //
 // 1: optimiser state is sharded. A gradient is reduced in place into this rank's share of it; the
-//    shares of parameters are gathered in place behind their updates, in buckets as large.
+//    shares of parameters are gathered in place behind their updates, in buckets as large; where
+//    passes read copies, it has these alone whole, and gathers them at the head of each plan.
 // 2: gradients are sharded, too. Of whole ones there are two buckets' at most: a backward operation
 //    waits until the bucket before the last is reduced.
 // 3: parameters are sharded, too. Each block of the model, or layer outside of blocks, gathers its
-//    own into buffers before its forward and again before its backward, `prefetch` blocks ahead of
-//    the one that computes.
+//    own into buffers before its forward and again before its backward, `prefetch` blocks ahead.
 //
-// Where the plan computes the norm of all gradients, the sums of squares of all blocks are joined
-// by one all-reduce. With several local shards or micro-batches, whole gradients stay until the
-// last one is added: sums are left folds (docs/contract.md, 3). ERR_PLAN: one rank along "data".
+// Where the plan computes the norm of all gradients, sums of squares of blocks are joined by one
+// all-reduce. Of several local shards or micro-batches whole gradients stay until all are added:
+// sums are left folds (docs/contract.md, 3). ERR_PLAN: one rank along "data".
 Status zero_apply(Program *p, const Model *m, const StrategyOptions *options) MUST_USE;
 
 #endif

@@ -130,10 +130,8 @@ static Status gather_updated(Zero *z, Plan *plan) {
     if (!pairs) FAIL(ERR_MEMORY, "out of memory for the gathering of parameters");
     for (int i = 0; i < count; i++) pairs[i] = (ZeroPair){u[i].share, &u[i].whole};
     for (int first = 0, end; first < count; first = end) {
-        int64_t bytes = 0, cap = options->bucket_bytes[first > 0];
         char name[32];
-        for (end = first; end < count && (end == first || bytes < cap); end++)
-            bytes += z->join.p->tensors[u[end].whole].bytes;
+        end = zero_bucket_end(z, pairs, count, first);
         snprintf(name, sizeof name, "bucket%d", buckets++);
         TRY(zero_add_collectives(
             z, plan,
@@ -182,11 +180,13 @@ static Status separate(const Zero *z, const Plan *plan, int last_backward, DepLi
 static Status change_step(Zero *z, Plan *plan, DepList *deps) {
     Join *j = &z->join;
     int backward = join_last_backward(j->p, plan);
+    if (z->stage < 3) TRY(zero_find_masters(z, plan));
     TRY(join_norm(j, plan, true));
     TRY(zero_shard_updates(z, plan));
     TRY(join_state(j, plan));
     TRY(join_loss(j, plan));
     if (z->stage == 3) TRY(zero_add_gathers(z, plan, deps));
+    if (z->masters) TRY(zero_gather_copies(z, plan, deps));
     TRY(reduce_gradients(z, plan, backward, deps));
     if (z->stage < 3) TRY(gather_updated(z, plan));
     return j->options->no_overlap ? separate(z, plan, backward, deps) : OK;
@@ -221,7 +221,9 @@ static Status init(Zero *z, Program *p, const Model *m, const StrategyOptions *o
         TRY(program_add_lane(p, "holders.gather", LANE_COMMUNICATION, z->join.holders_group,
                              &z->holders_gather_lane));
     z->shard = ARENA_NEW(&z->join.arena, int32_t, z->tensors + 1);
-    if (!z->shard) FAIL(ERR_MEMORY, "out of memory for the shards of %d tensors", z->tensors);
+    z->master = ARENA_NEW(&z->join.arena, uint8_t, z->tensors + 1);
+    if (!z->shard || !z->master)
+        FAIL(ERR_MEMORY, "out of memory for the shards of %d tensors", z->tensors);
     for (int t = 0; t < z->tensors; t++) z->shard[t] = NONE;
     return OK;
 }
@@ -235,6 +237,8 @@ Status zero_apply(Program *p, const Model *m, const StrategyOptions *options) {
     if (s == OK) s = transform(&z, &p->plans[step], change_step);
     if (s == OK && evaluate != NONE && z.stage == 3)
         s = transform(&z, &p->plans[evaluate], zero_add_gathers);
+    if (s == OK && evaluate != NONE && z.masters)
+        s = transform(&z, &p->plans[evaluate], zero_gather_copies);
     if (s == OK && evaluate != NONE) s = join_evaluation(&z.join, evaluate);
     if (s == OK && z.stage == 3) s = shard_the_rest(&z);
     if (s == OK && z.stage < 3) s = join_broadcast(&z.join);

@@ -10,6 +10,14 @@ static Dtype dtype_of(const Zero *z, const ZeroPair *pair) {
     return (Dtype)z->join.p->tensors[pair->whole[0]].dtype;
 }
 
+int zero_bucket_end(const Zero *z, const ZeroPair *pairs, int count, int first) {
+    int64_t bytes = 0, cap = z->join.options->bucket_bytes[first > 0];
+    int end = first;
+    for (; end < count && (end == first || bytes < cap); end++)
+        bytes += z->join.p->tensors[pairs[end].whole[0]].bytes;
+    return end;
+}
+
 static bool go_together(const Zero *z, const ZeroPair *a, const ZeroPair *b) {
     return zero_group(z, a->share) == zero_group(z, b->share) && dtype_of(z, a) == dtype_of(z, b);
 }

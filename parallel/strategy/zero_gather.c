@@ -161,13 +161,9 @@ static Status buffer_of(Gathers *g, int i, int whole, int32_t *out) {
     return OK;
 }
 
-static bool writes_copy(const Program *p, const Plan *plan, const Op *op) {
-    return op->outputs && p->tensors[op_outputs(plan, op)[0]].role == ROLE_COPY;
-}
-
 static Status shard_copies(Gathers *g) {
     for (int i = 0; i < g->plan->op_count; i++) {
-        if (!writes_copy(g->z->join.p, g->plan, &g->plan->ops[i])) continue;
+        if (!zero_writes_copy(g->z->join.p, g->plan, &g->plan->ops[i])) continue;
         TRY(zero_shard_op(g->z, g->plan, i));
         g->converted = i;
     }
@@ -179,7 +175,7 @@ static Status read_buffers(Gathers *g) {
     for (int i = 0; i < g->plan->op_count; i++) {
         const Op *op = &g->plan->ops[i];
         int32_t *inputs = &g->plan->operands[op->operand_first + op->outputs];
-        if (op_work(p, op)->phase == PHASE_UPDATE || writes_copy(p, g->plan, op)) continue;
+        if (op_work(p, op)->phase == PHASE_UPDATE || zero_writes_copy(p, g->plan, op)) continue;
         for (int k = 0; k < op->inputs; k++) {
             Role role = (Role)p->tensors[inputs[k]].role;
             if ((role == ROLE_PARAMETER || role == ROLE_COPY) && zero_axes(g->z, inputs[k]))

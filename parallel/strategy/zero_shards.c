@@ -63,7 +63,8 @@ static bool partial_elsewhere(const Zero *z, const Tensor *t) {
 
 // A gradient of one local shard is reduced in place in stage 1: a collective that folds several
 // inputs cannot leave its result in one of them. Nor can a sum over another axis have been taken
-// there, since a share lies as its whole does.
+// there, since a share lies as its whole does. A parameter, or a copy, that passes read whole has a
+// share inside it; a master is read by its update alone.
 Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
     const Tensor *t = &z->join.p->tensors[tensor];
     bool beside = t->placement[z->join.axis].place == PLACE_PARTIAL_SUM;
@@ -71,7 +72,8 @@ Status zero_shard_of(Zero *z, int tensor, int32_t *out) {
     uint16_t axes = zero_axes(z, tensor);
     *out = tensor < z->tensors && axes ? z->shard[tensor] : tensor;
     if (*out != NONE) return OK;
-    if (t->role == ROLE_PARAMETER && z->stage < 3) beside = view = true;
+    bool parameter = t->role == ROLE_PARAMETER || t->role == ROLE_COPY;
+    if (parameter && z->stage < 3 && !z->master[tensor]) beside = view = true;
     if (beside) {
         TRY(add_shard(z, tensor, view, out));
     } else {
@@ -162,11 +164,12 @@ static bool works_on_pieces(const Zero *z, const Plan *plan, const Op *op) {
     return false;
 }
 
+bool zero_updates_shards(const Zero *z, const Plan *plan, const Op *op) {
+    return works_on_shards(z->join.p, plan, op) && !works_on_pieces(z, plan, op);
+}
+
 Status zero_shard_updates(Zero *z, Plan *plan) {
-    for (int i = 0; i < plan->op_count; i++) {
-        const Op *op = &plan->ops[i];
-        if (works_on_shards(z->join.p, plan, op) && !works_on_pieces(z, plan, op))
-            TRY(zero_shard_op(z, plan, i));
-    }
+    for (int i = 0; i < plan->op_count; i++)
+        if (zero_updates_shards(z, plan, &plan->ops[i])) TRY(zero_shard_op(z, plan, i));
     return OK;
 }

@@ -177,6 +177,10 @@ START_TEST(data_parallel_ranks_are_one) {
             job.spec.micro_batches = 2;
             job.spec.strategy.no_overlap = true;
             ck_assert_int_eq(check_folded(&job, 8), 1);
+            job.spec.dtype = DTYPE_BF16;  // of which copies are gathered
+            ck_assert_int_eq(check_folded(&job, 8), 1);
+            job.spec.strategy.no_overlap = false;
+            ck_assert_int_eq(check_folded(&job, 8), 1);
         }
     arena_finish(&arena);
 }
@@ -222,6 +226,8 @@ START_TEST(ranks_of_a_stage_are_one) {
     SimJob zero = mesh_job(SMALL_GPT, (Mesh){.pipe = 4, .data = 8, .tensor = 2});
     zero.spec.strategy.zero = 1;
     zero.spec.strategy.recompute = RECOMPUTE_FULL;
+    ck_assert_int_eq(check_folded(&zero, 8), 4);
+    zero.spec.dtype = DTYPE_BF16;
     ck_assert_int_eq(check_folded(&zero, 8), 4);
     arena_finish(&arena);
 }

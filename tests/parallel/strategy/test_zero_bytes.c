@@ -97,26 +97,38 @@ static void check_memory(int ranks, int stage, int prefetch, bool momentum) {
     finish(&l);
 }
 
-// With passes in bf16 a rank also has the copies, of 2 bytes an element, and ZeRO-3 gathers those.
-START_TEST(copies_in_bf16_are_sharded_and_gathered_in_its_bytes) {
-    for (int stage = 0; stage <= 3; stage++) {
-        JobSpec job = square_job(4, stage);
-        Lowered l;
-        job.dtype = DTYPE_BF16;
-        job.strategy.bucket_bytes[0] = job.strategy.bucket_bytes[1] = 0;
-        lower_job(&l, &job);
-        FootprintModel m = footprint_model(l.p);
-        double own = stage == 3 ? 4 : 1, share = 3 / 4.0;
-        double sent = stage < 3 ? 2 * PSI : PSI + (2 * PSI - LAYER) / 2;
-        check_class(&l, MEMORY_PARAMETERS, PSI * 3 / 2 / (int)own, "parameters", 4, stage);
-        check_class(&l, MEMORY_COMMUNICATION, stage == 3 ? 2 * LAYER / 2 : 0, "gathered copies", 4,
-                    stage);
-        ck_assert_int_eq(m.copy_bytes, PSI / 2);
-        ck_assert_double_eq(footprint_closed(&m, stage).parameters, 1.5 * PSI / own);
-        ck_assert_double_eq(footprint_planned(l.p, NONE).sent, sent * share);
-        ck_assert_double_eq(footprint_closed(&m, stage).sent, 2 * PSI * share);
-        finish(&l);
-    }
+// With passes in bf16 a rank also has the copies, of 2 bytes an element, and ZeRO gathers those:
+// ZeRO-3 before each pass, 1 and 2 once, into whole ones. The f32 weights are divided, 4 / N bytes,
+// as Adam's two moments are, 8 / N.
+static void check_copies(int ranks, int stage) {
+    JobSpec job = square_job(ranks, stage);
+    Lowered l;
+    job.dtype = DTYPE_BF16;
+    job.optimizer = (Optimizer){.kind = OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};
+    job.strategy.bucket_bytes[0] = job.strategy.bucket_bytes[1] = 0;
+    lower_job(&l, &job);
+    FootprintModel m = footprint_model(l.p);
+    Footprint closed = footprint_closed(&m, stage), planned = footprint_planned(l.p, NONE);
+    int64_t n = PSI / 4, masters = stage ? 4 * n / ranks : 4 * n,
+            copies = stage == 3 ? 2 * n / ranks : 2 * n;
+    double share = (ranks - 1.0) / ranks;
+    double gathered = stage == 0 ? PSI : stage == 3 ? (2 * PSI - LAYER) / 2 : 2 * (double)n;
+    check_class(&l, MEMORY_PARAMETERS, masters + copies, "parameters", ranks, stage);
+    check_class(&l, MEMORY_GRADIENTS, gradient_bytes(ranks, stage), "gradients", ranks, stage);
+    check_class(&l, MEMORY_COMMUNICATION, stage == 3 ? 2 * LAYER / 2 : 0, "gathered copies", ranks,
+                stage);
+    ck_assert_int_eq(m.copy_bytes, 2 * n);
+    ck_assert_double_eq(closed.parameters, (double)(masters + copies));
+    ck_assert_double_eq_tol(planned.optimiser, (double)(stage ? 8 * n / ranks : 8 * n),
+                            128);  // and a count
+    ck_assert_double_eq_tol(planned.sent, (PSI + gathered) * share, 1e-6);
+    ck_assert_double_eq_tol(closed.sent, (PSI + (stage == 3 ? 4 * n : gathered)) * share, 1e-6);
+    finish(&l);
+}
+
+START_TEST(copies_in_bf16_are_gathered_and_masters_divided) {
+    for (int ranks = 2; ranks <= 16; ranks *= 2)
+        for (int stage = 0; stage <= 3; stage++) check_copies(ranks, stage);
 }
 END_TEST
 
@@ -289,4 +301,4 @@ SUITE("zero_bytes", memory_is_that_of_the_closed_forms_and_the_working_set,
       each_bucket_is_reduced_and_gathered_at_once,
       the_norm_sends_a_sum_for_each_block, statistics_are_counted_apart,
       rows_that_travel_are_counted_apart, with_micro_batches_whole_gradients_stay,
-      copies_in_bf16_are_sharded_and_gathered_in_its_bytes)
+      copies_in_bf16_are_gathered_and_masters_divided)
