@@ -38,7 +38,7 @@ static Status mismatch(const Match *m, const Tensor *t, const char *expected) {
 }
 
 static int64_t attribute(const Match *m, const char *name) {
-    for (int i = 0; i < m->work->attr_count; i++) {
+    for (int i = 0; i < kind_attribute_count(work_kind(m->work)); i++) {
         int n, real;
         const char *s = kind_attribute(work_kind(m->work), i, &n, &real);
         if (n == (int)strlen(name) && !memcmp(s, name, (size_t)n))
@@ -173,7 +173,7 @@ static Status match_side(Match *m, const int32_t *operands, int count, char *sid
 }
 
 static Status check_attribute(const Match *m, const char *name, int64_t least, int64_t most) {
-    for (int i = 0; i < m->work->attr_count; i++) {
+    for (int i = 0; i < kind_attribute_count(work_kind(m->work)); i++) {
         int n, real;
         const char *s = kind_attribute(work_kind(m->work), i, &n, &real);
         if (n != (int)strlen(name) || memcmp(s, name, (size_t)n)) continue;

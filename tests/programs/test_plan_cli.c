@@ -470,6 +470,19 @@ START_TEST(train_and_sim_print_the_same_plans_of_zero) {
 }
 END_TEST
 
+// A bucket is a collective of several tensors. sim --trace reads a lowered plan.
+START_TEST(buckets_of_zero_are_read_again) {
+    ck_assert_msg(
+        command_run(&it, "for z in 1 2 3; do train --ranks 2 --zero $z --print-plan file > p && "
+                         "grep -q 'reduce_scatter .* <- .*grad .*grad ' p && "
+                         "run() { train -q --plain --ranks 2 --steps 2 $@ | grep hash; } && "
+                         "run --zero $z --trace t$z > zero && run --plan p | cmp - zero && "
+                         "sim --plan p && sim --trace t$z || exit 1; done") == 0,
+        "%s%s", it.out, it.err);
+    command_finish(&it);
+}
+END_TEST
+
 SUITE("plan_cli", a_printed_plan_of_each_kind_of_layer_is_read_again,
       the_table_of_net_on_two_ranks_is_the_known_one, a_plan_of_a_file_is_printed,
       a_wrong_plan_is_named_with_its_file, tables_fit_80_columns,
@@ -479,6 +492,6 @@ SUITE("plan_cli", a_printed_plan_of_each_kind_of_layer_is_read_again,
       a_plan_of_another_job_is_refused_by_train_and_sim,
       train_and_sim_refuse_a_wrong_operation_with_one_text,
       train_and_sim_refuse_wrong_lanes_with_one_text, train_and_sim_accept_right_plans,
-      a_traced_plan_of_several_ranks_leaves_what_sim_reads,
+      a_traced_plan_of_several_ranks_leaves_what_sim_reads, buckets_of_zero_are_read_again,
       a_weight_in_pieces_is_initialised_saved_and_hashed_as_a_whole_one,
       replicas_that_end_differently_fail_the_run, train_and_sim_print_the_same_plans_of_zero)
