@@ -216,7 +216,8 @@ const OptionDetail job_details[] = {
      "sync-batch-norm syncbatchnorm syncbn sync-bn convert-sync-batchnorm"},
     {"zero",
      "ZeRO, as in DeepSpeed and PyTorch's FSDP: ranks divide optimiser state (1), gradients too "
-     "(2), parameters too (3), and compute the same bits. Gradients are reduce-scattered; "
+     "(2), parameters too (3), and compute the same bits, unless --all-reduce ring has an order of "
+     "its own. Gradients are reduce-scattered; "
      "parameters are gathered after the update (1, 2), or of each block, or layer outside of "
      "blocks, before its forward and again before its backward (3). With --dtype bf16 the f32 "
      "weights are divided by all three, and what is gathered are copies in bf16. See "

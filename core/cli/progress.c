@@ -19,6 +19,7 @@ void progress_init(Progress *p, FILE *stream, const char *label, const char *uni
                     .total = total,
                     .quiet = quiet,
                     .terminal = terminal_smart(stream),
+                    .ascii = terminal_ascii(),
                     .width = terminal_width(stream),
                     .start_ns = now_ns,
                     .last_ns = now_ns - PAUSE_NS};
@@ -49,15 +50,17 @@ static double items_per_s(const Progress *p, int64_t done, int64_t now_ns) {
     return p->expected_ns_per_item > 0 ? (double)SECOND_NS / p->expected_ns_per_item : 0;
 }
 
+static const char *dot(const Progress *p) { return p->ascii ? " |" : " ·"; }
+
 // "24k/60k samples · 12.3k/s"
 static void append_counts(char line[LINE], const Progress *p, int64_t done, double per_s) {
     char count[UNITS_TEXT], total[UNITS_TEXT], rate[UNITS_TEXT];
-    if (p->total) text_append(line, LINE, " ·");
+    if (p->total) text_append(line, LINE, "%s", dot(p));
     text_append(line, LINE, " %s", units_print_count(count, done));
     if (p->total) text_append(line, LINE, "/%s", units_print_count(total, p->total));
     text_append(line, LINE, " %s", p->unit);
     if (per_s >= 1 && done > 0 && !p->uneven)
-        text_append(line, LINE, " · %s/s", units_print_count(rate, (int64_t)per_s));
+        text_append(line, LINE, "%s %s/s", dot(p), units_print_count(rate, (int64_t)per_s));
 }
 
 // "train [##----]  40 % · 24k/60k samples · 12.3k/s · 0:03 left · loss 0.31"
@@ -73,9 +76,9 @@ static void print_line(char line[LINE], const Progress *p, int64_t done, int64_t
     if (p->unit) append_counts(line, p, done, per_s);
     if (per_s > 0 && done < p->total) {
         print_time(left, (int64_t)((double)(p->total - done) / per_s + 0.5));
-        text_append(line, LINE, " · %s left", left);
+        text_append(line, LINE, "%s %s left", dot(p), left);
     }
-    if (*note) text_append(line, LINE, " · %s", note);
+    if (*note) text_append(line, LINE, "%s %s", dot(p), note);
 }
 
 // Cut after `width` characters: a line that wraps could not be rewritten.

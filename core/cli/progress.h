@@ -17,6 +17,7 @@ typedef struct {
     int64_t total;      // 0: not known; then there is no share and no time left, and no log lines
     bool quiet;         // -q: the stream gets nothing
     bool terminal;      // rewrite one line
+    bool ascii;         // nothing else is safe: terminal_ascii()
     bool uneven;        // items are of unlike size: their number a second says nothing
     int width;          // of the terminal
     double expected_ns_per_item;  // for the time left until something was measured; 0: not known
@@ -28,7 +29,8 @@ typedef struct {
     bool open;   // an unfinished line is on the terminal
 } Progress;
 
-// Begin at now_ns (clock_ns(); all times here are the caller's). Terminal and width are looked up.
+// Begin at now_ns (clock_ns(); all times here are the caller's). Terminal, width and
+// locale are looked up.
 void progress_init(Progress *p, FILE *stream, const char *label, const char *unit, int64_t total,
                    bool quiet, int64_t now_ns);
 

@@ -18,6 +18,7 @@ static Progress on_terminal(FILE *f, int64_t total) {
     Progress p;
     progress_init(&p, f, "train", "samples", total, false, START_NS);
     p.terminal = true;
+    p.ascii = false;  // whatever the locale of who runs the tests
     p.width = 80;
     return p;
 }
@@ -30,6 +31,18 @@ START_TEST(a_line_tells_share_count_rate_and_time_left) {
     fclose(f);
     ck_assert_str_eq(text,
                      "\rtrain [#-----]  25 % · 1k/4k samples · 1k/s · 0:03 left · loss 0.31\033[K");
+    free(text);
+}
+END_TEST
+
+START_TEST(a_line_is_ascii_where_the_locale_is) {
+    FILE *f = memory();
+    setenv("LC_ALL", "C", 1);
+    Progress p;
+    progress_init(&p, f, "train", "samples", 4000, false, START_NS);
+    progress_update(&p, 1000, START_NS + 1000 * MS, "loss 0.31");
+    fclose(f);
+    ck_assert_str_eq(text, "train  25 % | 1k/4k samples | 1k/s | 0:03 left | loss 0.31\n");
     free(text);
 }
 END_TEST
@@ -93,6 +106,7 @@ START_TEST(a_log_gets_a_line_for_every_tenth) {
     Progress p;
     progress_init(&p, f, "train", "steps", 250, false, START_NS);
     ck_assert(!p.terminal);
+    p.ascii = false;
     for (int i = 1; i <= 250; i++) progress_update(&p, i, START_NS + (int64_t)i * 1000 * MS, "");
     progress_clear(&p);
     fclose(f);
@@ -187,8 +201,8 @@ START_TEST(parts_of_unlike_size_have_no_rate) {
 }
 END_TEST
 
-SUITE("progress", a_line_tells_share_count_rate_and_time_left, parts_of_unlike_size_have_no_rate,
-      a_line_without_a_total_tells_count_and_rate,
+SUITE("progress", a_line_tells_share_count_rate_and_time_left, a_line_is_ascii_where_the_locale_is,
+      parts_of_unlike_size_have_no_rate, a_line_without_a_total_tells_count_and_rate,
       a_terminal_is_rewritten_at_most_ten_times_a_second,
       a_line_is_cut_to_the_width_between_characters, clearing_leaves_the_line_free_once,
       a_log_gets_a_line_for_every_tenth, tenths_are_told_apart_from_the_stream,
