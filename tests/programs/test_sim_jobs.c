@@ -163,7 +163,7 @@ START_TEST(thousands_and_a_million_devices_take_little_time_and_memory) {
     for (int i = 0; i < 2; i++) {
         Command c = {0};
         struct rusage use;
-        ck_assert_int_eq(command_run(&c, commands[i][0]), 0);
+        ck_assert_int_eq(command_run(&c, "%s", commands[i][0]), 0);
         test_has(c.out, commands[i][1]);
         ck_assert_int_eq(getrusage(RUSAGE_CHILDREN, &use), 0);
         ck_assert_msg(use.ru_maxrss < 300 * 1024, "%ld KiB", use.ru_maxrss);
