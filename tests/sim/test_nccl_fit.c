@@ -53,6 +53,11 @@ START_TEST(constants_are_found_again) {
     ck_assert_close(fit.constants.ramp_ps, 200 * PS_PER_US, 150 * PS_PER_US);
     ck_assert_int_eq(fit.constants.hop_across, NCCL_UNIT);  // nothing was measured across
     c.ramp_ps = 0;
+    const NcclFitTable level = table_by(&c, 8, 1);
+    ck_assert_ok(nccl_fit(&fit, &m, &level, 1));
+    ck_assert(fit.fitted.mean < 0.005 && fit.others.mean < 0.005);
+    ck_assert_close(fit.constants.bandwidth_within, 900000, 27000);
+    ck_assert_close(fit.constants.ramp_ps, 0, 20 * PS_PER_US);
     c.hop_across = 1500000;
     c.bandwidth_across = 700000;
     const NcclFitTable both[] = {table_by(&c, 8, 1), table_by(&c, 16, 2)};
